@@ -1,0 +1,52 @@
+package renew
+
+import "time"
+
+// Bounds of the waits after failures. The CA's part follows Let's Encrypt's
+// advice (1, 10, 100 minutes, then daily); what costs only this host is tried
+// again within a minute, so that it heals within a minute of its cause.
+const (
+	issueFirst   = time.Minute
+	issueLongest = 24 * time.Hour
+	bareLongest  = 3 * time.Hour // nothing valid is held: 8 attempts a day, below the CA's limits
+	localFirst   = time.Second
+	localLongest = time.Minute
+	adviseSix    = 6 * time.Hour // RFC 9773, section 4.3.3
+	adviseTries  = 5
+	shortest     = time.Second
+	slackPortion = 8
+)
+
+// Backoff returns how long to wait after the count-th failure in a row of do,
+// before jitter. Waits shrink with the slack, so that a certificate of a minute
+// is tried as often within its slack as one of 90 days.
+func Backoff(now time.Time, do Do, count int, c Cert, f Facts) time.Duration {
+	count = max(count, 1)
+	var wait, longest time.Duration
+	switch do {
+	case Issue, Preflight:
+		wait, longest = grow(issueFirst, 10, count, issueLongest), issueLongest
+		if !f.Held.valid(now) {
+			longest = bareLongest
+		}
+	case Advise:
+		if count > adviseTries {
+			return adviseSix
+		}
+		wait, longest = grow(issueFirst, 2, count, adviseSix), adviseSix
+	default:
+		wait, longest = grow(localFirst, 2, count, localLongest), localLongest
+	}
+	if slack := Slack(c, f); slack > 0 {
+		longest = min(longest, max(shortest, slack/slackPortion))
+	}
+	return min(wait, longest)
+}
+
+// grow returns first × factor^(count-1), at most longest.
+func grow(first time.Duration, factor, count int, longest time.Duration) time.Duration {
+	for ; count > 1 && first < longest; count-- {
+		first *= time.Duration(factor)
+	}
+	return min(first, longest)
+}

@@ -1,0 +1,100 @@
+package renew
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+)
+
+// KeyType is the kind of private key a certificate is to have.
+type KeyType string
+
+// The key types that public CAs accept for TLS servers.
+const (
+	EC256   KeyType = "ec256"
+	EC384   KeyType = "ec384"
+	RSA2048 KeyType = "rsa2048"
+	RSA3072 KeyType = "rsa3072"
+	RSA4096 KeyType = "rsa4096"
+)
+
+// KeyTypes lists every [KeyType], the recommended one first.
+var KeyTypes = []KeyType{EC256, EC384, RSA2048, RSA3072, RSA4096}
+
+// Fraction is a part of a lifetime, between 0 and 1. Zero means the default.
+type Fraction float64
+
+// Cert is one certificate as the configuration asks for it.
+type Cert struct {
+	Name         string     // the block's label; also the folder's name in the state directory
+	Names        []string   // identifiers as ParseName returns them; at least one, no duplicates
+	Issuers      []Issuer   // in order of preference; at least one
+	Solver       string     // which solver answers the challenges, as "type.name"
+	KeyType      KeyType    //
+	ReuseKey     bool       // keep the key of the version before
+	LifetimeLeft Fraction   // renew when this much of the lifetime is left; zero means the default
+	ARI          bool       // ask the CA when to renew (RFC 9773)
+	Outputs      []Output   // the operator's own paths, beside live/<name>
+	Hooks        []string   // run in this order after an install
+	Endpoints    []Endpoint // what must serve it; none means that nobody proves it
+}
+
+// Issuer is what the core needs to know of a CA.
+type Issuer struct {
+	Name      string // the block's label
+	Directory string // the ACME directory's URL (RFC 8555, section 7.1.1)
+	Profile   string // the certificate profile asked for; may be empty
+}
+
+// Output is one set of files that the operator wants beside live/<name>.
+// A path left empty is not written.
+type Output struct {
+	Format    string // "pem"
+	Key       string
+	Cert      string // the leaf alone
+	Chain     string // the intermediates alone
+	Fullchain string // the leaf, then the intermediates
+	Owner     string // a user name or number; empty leaves it to the agent's own
+	Group     string
+	Mode      fs.FileMode // permission bits of the key; see package install for the others
+}
+
+// Paths lists the files that the output names, in the order they are declared.
+func (o Output) Paths() []string {
+	return slices.DeleteFunc([]string{o.Fullchain, o.Cert, o.Chain, o.Key}, func(p string) bool { return p == "" })
+}
+
+// Endpoint is an address at which the certificate must be seen.
+type Endpoint struct {
+	Address  string   // host:port; every address that the host resolves to is tried
+	Protocol string   // "tls"
+	Names    []string // the names to ask for; empty means every name of the certificate
+}
+
+// Set identifies the exact set of names that the certificate covers, in
+// whatever order: CAs count their limits by it.
+func (c Cert) Set() string { return nameSet(c.Names) }
+
+func nameSet(names []string) string {
+	sorted := slices.Sorted(slices.Values(names))
+	sum := sha256.Sum256([]byte(strings.Join(sorted, "\n")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Lifetimes below this are renewed with half of the lifetime left, the others
+// with a third: what Let's Encrypt recommends and the CA's own windows use.
+const shortLifetime = 10 * 24 * time.Hour
+
+func (c Cert) lifetimeLeft(lifetime time.Duration) Fraction {
+	switch {
+	case c.LifetimeLeft > 0:
+		return c.LifetimeLeft
+	case lifetime < shortLifetime:
+		return 1.0 / 2
+	default:
+		return 1.0 / 3
+	}
+}

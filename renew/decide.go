@@ -1,0 +1,252 @@
+package renew
+
+import "time"
+
+// idle is how far ahead a Step looks that has nothing to wait for.
+const idle = 24 * time.Hour
+
+// rule answers for one stage: what it wants done and when. It answers false
+// where it wants nothing.
+type rule func(now time.Time, c Cert, f Facts) (Step, bool)
+
+// rules, in the order in which they are asked. What puts a whole pair in place
+// comes first, then what gets a new one, so that a hook or an endpoint that
+// keeps failing never holds back a renewal.
+func rules() []rule {
+	return []rule{installRule, issueRule, deployRule, verifyRule, adviseRule}
+}
+
+// Decide returns the one thing to do next for c: the first rule whose time has
+// come, otherwise the rule whose time comes first. It is total: any facts,
+// however odd, give a step, and Step.At is never before now.
+func Decide(now time.Time, c Cert, f Facts) Step {
+	next := Step{Do: Wait, At: now.Add(idle), Reason: NothingToDo}
+	for _, r := range rules() {
+		s, ok := r(now, c, f)
+		if !ok {
+			continue
+		}
+		if !s.At.After(now) {
+			s.At = now
+			return s
+		}
+		if s.At.Before(next.At) || next.Do == Wait {
+			next = s
+		}
+	}
+	return next
+}
+
+// Ahead returns what every stage wants next, in the order of the rules: the
+// plan that Decide picks from.
+func Ahead(now time.Time, c Cert, f Facts) []Step {
+	var steps []Step
+	for _, r := range rules() {
+		if s, ok := r(now, c, f); ok {
+			s.At = later(s.At, now)
+			steps = append(steps, s)
+		}
+	}
+	return steps
+}
+
+func installRule(_ time.Time, c Cert, f Facts) (Step, bool) {
+	reason := Reason("")
+	switch {
+	case f.Held.N == 0:
+		return Step{}, false // nothing whole to put in place
+	case f.Live != f.Held.N:
+		reason = InstallPending
+	default:
+		for _, o := range f.Outputs {
+			if !o.InPlace {
+				reason = o.Reason
+				break
+			}
+		}
+	}
+	if reason == "" {
+		return Step{}, false
+	}
+	return retried(Step{Do: Install, Reason: reason}, f.Journal.Install, f.Journal.Request), true
+}
+
+func deployRule(now time.Time, c Cert, f Facts) (Step, bool) {
+	if !inPlace(f) {
+		return Step{}, false
+	}
+	var first Step
+	for _, h := range c.Hooks {
+		if !hookPending(now, h, f) {
+			continue
+		}
+		s := retried(Step{Do: Deploy, Reason: HookPending}, f.Journal.Hooks[h].Trouble, f.Journal.Request)
+		if first.Do == "" || s.At.Before(first.At) {
+			first = s
+		}
+	}
+	if first.Do != "" {
+		return first, true
+	}
+	if !reloadInVain(c, f) {
+		return Step{}, false
+	}
+	again := retried(Step{Do: Deploy, Reason: NotServed}, f.Journal.Verify, f.Journal.Request)
+	for _, h := range c.Hooks {
+		again = retried(again, f.Journal.Hooks[h].Trouble, f.Journal.Request)
+	}
+	return again, true
+}
+
+// DueHooks lists the hooks that a deploy step runs at now, in the order of the
+// configuration: those that have not acknowledged and may be tried again, or
+// all of them where every one has acknowledged and the endpoints still answer
+// with something else: an exit code of 0 proves nothing.
+func DueHooks(now time.Time, c Cert, f Facts) []string {
+	var due []string
+	pending := false
+	for _, h := range c.Hooks {
+		if !hookPending(now, h, f) {
+			continue
+		}
+		pending = true
+		if s := retried(Step{}, f.Journal.Hooks[h].Trouble, f.Journal.Request); !s.At.After(now) {
+			due = append(due, h)
+		}
+	}
+	if !pending && reloadInVain(c, f) {
+		return c.Hooks
+	}
+	return due
+}
+
+// hookPending tells whether h still has to run: it never returned 0 for the
+// live version, or what lies at the paths changed since it did. A change dated
+// ahead of the clock says nothing: the clock was set back.
+func hookPending(now time.Time, h string, f Facts) bool {
+	rec := f.Journal.Hooks[h]
+	changed := f.ChangedAt.After(rec.RanAt) && !f.ChangedAt.After(now)
+	return rec.Acknowledged != f.Live || changed
+}
+
+// reloadInVain tells whether an endpoint was seen with another certificate
+// after every hook had returned 0. Once the hooks ran again they get another
+// proof before they are blamed again.
+func reloadInVain(c Cert, f Facts) bool {
+	for _, p := range liveProofs(c, f) {
+		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() {
+			continue
+		}
+		for _, h := range c.Hooks {
+			if f.Journal.Hooks[h].RanAt.Before(p.CheckedAt) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// The longest time between two proofs of an endpoint that serves what it
+// should; a twentieth of the lifetime where that is shorter.
+const (
+	proofEvery   = time.Hour
+	proofPortion = 20
+)
+
+func verifyRule(now time.Time, c Cert, f Facts) (Step, bool) {
+	proofs := liveProofs(c, f)
+	if !inPlace(f) || len(proofs) == 0 {
+		return Step{}, false
+	}
+	every := min(proofEvery, f.Held.Lifetime()/proofPortion)
+	again := Step{Do: Verify, Reason: ProofDue}
+	for _, p := range proofs {
+		switch {
+		case p.CheckedAt.IsZero():
+			return retried(Step{Do: Verify, Reason: NotProved}, f.Journal.Verify, f.Journal.Request), true
+		case !p.Served:
+			return failingProof(f, p), true
+		case f.ChangedAt.After(p.CheckedAt) && !f.ChangedAt.After(now), p.CheckedAt.After(now):
+			return Step{Do: Verify, At: now, Reason: ProofDue}, true
+		}
+		if at := p.CheckedAt.Add(every); again.At.IsZero() || at.Before(again.At) {
+			again.At = at
+		}
+	}
+	return again, true
+}
+
+// failingProof: again when the backoff is over. The hooks ran again before it
+// where there are any, since deployRule is asked first.
+func failingProof(f Facts, p Proof) Step {
+	s := Step{Do: Verify, Reason: NotServed}
+	if p.Unverifiable {
+		s.Reason = Unverifiable
+	}
+	return retried(s, f.Journal.Verify, f.Journal.Request)
+}
+
+func adviseRule(now time.Time, c Cert, f Facts) (Step, bool) {
+	// RFC 9773, section 4.3: no polling once the certificate has expired.
+	if !c.ARI || f.Held.N == 0 || f.Held.CertID == "" || !now.Before(f.Held.NotAfter) {
+		return Step{}, false
+	}
+	s := Step{Do: Advise, Reason: AdviceDue}
+	if f.Journal.Advice.CertID == f.Held.CertID {
+		s.At = f.Journal.Advice.PollAt
+	}
+	return retried(s, f.Journal.Advise, f.Journal.Request), true
+}
+
+// retried puts s off until the trouble's time has come. An operator's request
+// after the last failure stands above the schedule, never above a time that the
+// CA named.
+func retried(s Step, t Trouble, req Request) Step {
+	if t.Count == 0 || (t.Class != Limited && req.At.After(t.Last)) {
+		return s
+	}
+	s.At = later(s.At, t.RetryAt)
+	return s
+}
+
+// inPlace tells whether live/<name> shows the held version.
+func inPlace(f Facts) bool { return f.Held.N > 0 && f.Live == f.Held.N }
+
+// liveProofs returns a proof for every endpoint and name that the configuration
+// lists, a zero one (but for address and name) where the live version was not
+// looked for yet.
+func liveProofs(c Cert, f Facts) []Proof {
+	type target struct{ address, name string }
+	have := make(map[target]Proof, len(f.Journal.Proofs))
+	for _, p := range f.Journal.Proofs {
+		if p.Version == f.Live {
+			have[target{p.Address, p.Name}] = p
+		}
+	}
+	var proofs []Proof
+	for _, e := range c.Endpoints {
+		for _, n := range e.NamesOr(c.Names) {
+			p, ok := have[target{e.Address, n}]
+			if !ok {
+				p = Proof{Address: e.Address, Name: n}
+			}
+			proofs = append(proofs, p)
+		}
+	}
+	return proofs
+}
+
+// NamesOr returns the names to ask the endpoint for: its own, or all.
+func (e Endpoint) NamesOr(all []string) []string {
+	if len(e.Names) > 0 {
+		return e.Names
+	}
+	return all
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

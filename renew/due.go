@@ -1,0 +1,156 @@
+package renew
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// issueRule: when the certificate is due, put off by what the CA, the schedule
+// or the brake say.
+func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
+	s := due(now, c, f)
+	if s.At.IsZero() {
+		return s, false
+	}
+	j := f.Journal
+	if t := retried(s, j.Issue, j.Request); t.At.After(s.At) {
+		s = t
+		s.Reason = BackingOff
+		if j.Issue.Class == Limited {
+			s.Reason = Throttled
+		}
+	}
+	if f.HoldUntil.After(s.At) {
+		s.At, s.Reason = f.HoldUntil, Throttled
+	}
+	if at := braked(c, f); at.After(later(s.At, now)) {
+		s.At, s.Reason = at, Braked
+	}
+	return s, true
+}
+
+// due returns when a certificate is to be issued and why, before anything holds
+// it back: now, where what is held is not what is wanted; else the earliest of
+// the CA's advice and the backstop.
+func due(now time.Time, c Cert, f Facts) Step {
+	s := Step{Do: Issue, At: now}
+	if s.Reason = differs(now, c, f); s.Reason != "" {
+		return s
+	}
+	if r := f.Journal.Request; r.Force && r.At.After(f.Held.IssuedAt) {
+		s.Reason = Requested
+		return s
+	}
+	s.At, s.Reason = backstop(c, f.Held), Lifetime
+	if a := f.Journal.Advice; c.ARI && a.CertID == f.Held.CertID && !a.Chosen.IsZero() && a.Chosen.Before(s.At) {
+		s.At, s.Reason = a.Chosen, ARIWindow
+		if a.End.Before(a.FetchedAt) {
+			s.Reason = Emergency
+		}
+	}
+	return s
+}
+
+// differs tells why what is held is not what is wanted; empty where it is.
+func differs(now time.Time, c Cert, f Facts) Reason {
+	held := f.Held
+	switch {
+	case held.N == 0 && f.Newest.N == 0:
+		return Missing
+	case held.N == 0:
+		return f.Newest.Fault
+	case f.Newest.N > held.N && f.Newest.Fault != "":
+		return f.Newest.Fault // an older pair holds the fort
+	case !now.Before(held.NotAfter):
+		return Expired
+	case nameSet(held.Names) != c.Set():
+		return NamesDiffer
+	case held.KeyType != c.KeyType:
+		return KeyDiffers
+	case held.Directory == "": // its notes were lost: nothing says that it differs
+		return ""
+	}
+	for _, i := range c.Issuers {
+		if i.Directory == held.Directory {
+			if i.Profile != held.Profile {
+				return ProfileDiffer
+			}
+			return ""
+		}
+	}
+	return IssuerDiffers
+}
+
+// backstop is when v is renewed whatever the CA advises: with a third of the
+// lifetime left, half under ten days. An intermediate that ends before the leaf
+// counts as the end.
+func backstop(c Cert, v Version) time.Time {
+	end := v.NotAfter
+	if !v.ChainNotAfter.IsZero() && v.ChainNotAfter.Before(end) {
+		end = v.ChainNotAfter
+	}
+	life := end.Sub(v.NotBefore)
+	return end.Add(-time.Duration(float64(life) * float64(c.lifetimeLeft(life))))
+}
+
+// Slack is the time between due and expiry of what is held: what there is to
+// put things right in. Zero where nothing is held.
+func Slack(c Cert, f Facts) time.Duration {
+	if f.Held.N == 0 {
+		return 0
+	}
+	return max(0, f.Held.NotAfter.Sub(backstop(c, f.Held)))
+}
+
+// The brake: within one lifetime, at most a week, no more certificates for one
+// set of names than the schedule itself calls for and brakeSpare more. A week,
+// since a pair that is lost again and again must not stay lost for a quarter of
+// a year, and since it stays below the five that Let's Encrypt issues for one
+// set in seven days.
+const (
+	brakeWindow = 7 * 24 * time.Hour
+	brakeSpare  = 2
+)
+
+// braked returns until when the brake holds; zero where it does not.
+func braked(c Cert, f Facts) time.Time {
+	set := c.Set()
+	var issued []Issuance
+	for _, i := range f.Journal.Issued {
+		if i.Set == set {
+			issued = append(issued, i)
+		}
+	}
+	if len(issued) == 0 {
+		return time.Time{}
+	}
+	slices.SortFunc(issued, func(a, b Issuance) int { return a.At.Compare(b.At) })
+	last := issued[len(issued)-1]
+	if r := f.Journal.Request; r.Force && r.At.After(last.At) {
+		return time.Time{}
+	}
+	life := last.NotAfter.Sub(last.At)
+	if life <= 0 {
+		life = brakeWindow
+	}
+	window := min(life, brakeWindow)
+	every := float64(life) * (1 - float64(c.lifetimeLeft(life)))
+	allowed := int(math.Ceil(float64(window)/every)) + brakeSpare
+	if len(issued) < allowed {
+		return time.Time{}
+	}
+	return issued[len(issued)-allowed].At.Add(window)
+}
+
+// Draw picks the point of the CA's suggested window at which to renew v, from u,
+// drawn uniformly from [0, 1). The part of the window before v was issued is
+// cut off, so that the wide window of a very short certificate does not renew
+// it at once; a window that lies before it wholly is kept as it is: an emergency.
+// RFC 9773, section 4.2.
+func Draw(v Version, start, end time.Time, u float64) time.Time {
+	if cut := later(start, v.IssuedAt); cut.Before(end) {
+		start = cut
+	}
+	return start.Add(time.Duration(u * float64(end.Sub(start))))
+}

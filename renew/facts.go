@@ -1,0 +1,77 @@
+package renew
+
+import "time"
+
+// Version is one numbered pair of the state directory, as read back from its
+// files: what is in memory of a certificate, never key bytes or parsed x509.
+type Version struct {
+	N           int    // 1 and up; 0 means that there is none
+	Fault       Reason // why the pair can't be used (Unreadable, PairMismatch, Altered); empty when it can
+	FaultDetail string // the fault in words, for a person
+
+	Fingerprint   string    // SHA-256 of the leaf's DER, lower-case hex
+	ChainDigest   string    // SHA-256 over the DER of the leaf and all that follows it, lower-case hex
+	Serial        string    // lower-case hex
+	CertID        string    // RFC 9773, section 4.1; empty where the leaf has no authority key identifier
+	Names         []string  // as ParseName returns them, sorted
+	KeyType       KeyType   //
+	NotBefore     time.Time //
+	NotAfter      time.Time //
+	ChainNotAfter time.Time // the earliest end among the intermediates; zero without any
+
+	// As noted down when it was issued.
+	Issuer    string // the issuer block's label then
+	Directory string
+	Account   string // the account's URL: the kid of RFC 8555, section 6.2
+	Profile   string
+	IssuedAt  time.Time
+	Untrusted bool // its root is neither one of the system's nor one of the issuer's trust_roots
+}
+
+// Usable tells whether the pair is whole; it may be expired all the same.
+func (v Version) Usable() bool { return v.N > 0 && v.Fault == "" }
+
+// Lifetime is how long the certificate is valid, from first to last second.
+func (v Version) Lifetime() time.Duration { return v.NotAfter.Sub(v.NotBefore) }
+
+// Best picks the pair to hold: the newest that is whole and valid at now,
+// else the newest that is whole, else the zero Version.
+func Best(now time.Time, versions []Version) Version {
+	var best Version
+	for _, v := range versions {
+		if v.Usable() && better(now, v, best) {
+			best = v
+		}
+	}
+	return best
+}
+
+func better(now time.Time, v, than Version) bool {
+	if a, b := v.valid(now), than.valid(now); a != b {
+		return a
+	}
+	return v.N > than.N
+}
+
+func (v Version) valid(now time.Time) bool {
+	return v.N > 0 && now.Before(v.NotAfter) && !now.Before(v.NotBefore)
+}
+
+// Facts is all that Decide and Health know of one certificate on this host.
+type Facts struct {
+	Newest    Version       // the highest version number on disk, whole or not
+	Held      Version       // Best of the versions on disk
+	Live      int           // the version that live/<name> points at; 0 where it points at none
+	Outputs   []OutputState // one for each Output of the Cert, in its order
+	ChangedAt time.Time     // when the live link or an output last changed on disk
+	HoldUntil time.Time     // the issuer takes no order from this account before
+	Journal   Journal
+}
+
+// OutputState tells whether one output holds the held version.
+type OutputState struct {
+	Path    string // the first path of the output
+	InPlace bool   // content, owner and mode are as they should be
+	Reason  Reason // where not in place: InstallPending or Drift
+	Detail  string // what differs, for a person
+}

@@ -1,0 +1,166 @@
+package renew
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Level is how much a human has to care.
+type Level string
+
+// The levels, mildest first.
+const (
+	OK        Level = "ok"
+	Attention Level = "attention" // a human should look; nothing is lost yet
+	Critical  Level = "critical"  // half of the slack is gone, or clients see a bad certificate
+)
+
+func (l Level) rank() int {
+	return slices.Index([]Level{OK, Attention, Critical}, l)
+}
+
+// Worse returns the worse of two levels.
+func (l Level) Worse(than Level) Level {
+	if than.rank() > l.rank() {
+		return than
+	}
+	return l
+}
+
+// Finding is one thing that Health noticed.
+type Finding struct {
+	Level  Level  `json:"level"`
+	Reason Reason `json:"reason"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Verdict is how a certificate is: the worst level, and all that was found, the
+// worst first.
+type Verdict struct {
+	Level    Level
+	Findings []Finding
+}
+
+// Reason returns the reason of the worst finding, empty where all is well.
+func (v Verdict) Reason() Reason {
+	if v.Level == OK || len(v.Findings) == 0 {
+		return ""
+	}
+	return v.Findings[0].Reason
+}
+
+// The parts of the slack that may be gone before a human hears of it.
+const (
+	attentionGone  = 0.25
+	criticalGone   = 0.50
+	patientTries   = 3 // failures to issue that pass without a word while there is slack
+	expiringLately = 0.5
+)
+
+// Health judges c. Like Decide it is pure and total.
+func Health(now time.Time, c Cert, f Facts) Verdict {
+	var found []Finding
+	for _, look := range []func(time.Time, Cert, Facts) []Finding{pairHealth, issueHealth, deployHealth, proofHealth} {
+		found = append(found, look(now, c, f)...)
+	}
+	slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Compare(b.Level.rank(), a.Level.rank()) })
+	v := Verdict{Level: OK, Findings: found}
+	if len(found) > 0 {
+		v.Level = found[0].Level
+	}
+	return v
+}
+
+func pairHealth(now time.Time, c Cert, f Facts) []Finding {
+	held := f.Held
+	switch {
+	case held.N == 0:
+		reason, level := Missing, Attention
+		if f.Newest.N > 0 {
+			reason, level = f.Newest.Fault, Critical
+		}
+		if f.Journal.Issue.Count > 0 {
+			level = Critical
+		}
+		return []Finding{{level, reason, f.Newest.FaultDetail}}
+	case !now.Before(held.NotAfter):
+		return []Finding{{Critical, Expired, "expired " + held.NotAfter.UTC().Format(time.RFC3339)}}
+	case now.Before(held.NotBefore):
+		return []Finding{{Attention, NotYetValid, "valid from " + held.NotBefore.UTC().Format(time.RFC3339) + "; is the clock right?"}}
+	}
+	var found []Finding
+	if f.Newest.N > held.N && f.Newest.Fault != "" {
+		found = append(found, Finding{Attention, f.Newest.Fault, fmt.Sprintf("version %d: %s; version %d stands in for it", f.Newest.N, f.Newest.FaultDetail, held.N)})
+	}
+	if held.Untrusted {
+		found = append(found, Finding{Attention, UntrustedRoot, "its root is neither among the system's nor in the issuer's trust_roots"})
+	}
+	return found
+}
+
+// issueHealth: a renewal that is due and does not come.
+func issueHealth(now time.Time, c Cert, f Facts) []Finding {
+	t := f.Journal.Issue
+	var found []Finding
+	if f.Held.valid(now) {
+		at := due(now, c, f).At
+		if b := backstop(c, f.Held); at.After(b) || at.Equal(now) {
+			at = b // due at once for another reason: the slack counts from the schedule's time
+		}
+		gone := float64(now.Sub(at)) / float64(max(1, f.Held.NotAfter.Sub(at)))
+		left := f.Held.NotAfter.Sub(now).Round(time.Second)
+		switch {
+		case gone >= criticalGone:
+			found = append(found, Finding{Critical, Overdue, fmt.Sprintf("due since %s, %s left", at.UTC().Format(time.RFC3339), left)})
+		case gone >= attentionGone:
+			found = append(found, Finding{Attention, Overdue, fmt.Sprintf("due since %s, %s left", at.UTC().Format(time.RFC3339), left)})
+		}
+	}
+	if t.Count > 0 && (t.Count >= patientTries || t.Class == Refused || t.Class == Config || t.Class == Bug || len(found) > 0 || !f.Held.valid(now)) {
+		found = append(found, Finding{Attention, IssueFailing, t.Message})
+	}
+	if s, ok := issueRule(now, c, f); ok && s.Reason == Braked && !due(now, c, f).At.After(now) {
+		found = append(found, Finding{Attention, Braked, "too many certificates for these names lately; next at " + s.At.UTC().Format(time.RFC3339) + ", or certvigil renew --force"})
+	}
+	return found
+}
+
+func deployHealth(now time.Time, c Cert, f Facts) []Finding {
+	var found []Finding
+	if t := f.Journal.Install; t.Count > 0 {
+		found = append(found, Finding{Attention, InstallFailing, t.Message})
+	}
+	for _, h := range c.Hooks {
+		if t := f.Journal.Hooks[h].Trouble; t.Count > 0 {
+			found = append(found, Finding{Attention, HookFailing, h + ": " + t.Message})
+		}
+	}
+	return found
+}
+
+// proofHealth: what clients get is not what they should.
+func proofHealth(now time.Time, c Cert, f Facts) []Finding {
+	var found []Finding
+	for _, p := range liveProofs(c, f) {
+		if p.Served || p.CheckedAt.IsZero() {
+			continue
+		}
+		where := p.Address + " for " + p.Name + ": " + p.Error
+		if p.Unverifiable {
+			found = append(found, Finding{Attention, Unverifiable, where})
+			continue
+		}
+		level, reason := Attention, NotServed
+		margin := time.Duration(expiringLately * float64(Slack(c, f)))
+		if !p.NotAfter.IsZero() && p.NotAfter.Sub(now) < margin {
+			level, reason = Critical, ServedExpiring
+		}
+		found = append(found, Finding{level, reason, where})
+	}
+	if len(c.Endpoints) == 0 && f.Held.N > 0 {
+		found = append(found, Finding{OK, NobodyProves, "no endpoint is configured: nobody proves what is served"})
+	}
+	return found
+}

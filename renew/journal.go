@@ -1,0 +1,84 @@
+package renew
+
+import "time"
+
+// Journal is what can't be read back from an artefact, kept durably for each
+// certificate. Its JSON form is journal.json of the state directory: fields are
+// added, never renamed, and an unknown one is ignored.
+type Journal struct {
+	Advice  Advice                `json:"advice,omitzero"`
+	Advise  Trouble               `json:"advise,omitzero"`
+	Issue   Trouble               `json:"issue,omitzero"`
+	Install Trouble               `json:"install,omitzero"`
+	Verify  Trouble               `json:"verify,omitzero"`
+	Hooks   map[string]HookRecord `json:"hooks,omitempty"`  // by the hook's label
+	Proofs  []Proof               `json:"proofs,omitempty"` // the last one for each endpoint and name
+	Issued  []Issuance            `json:"issued,omitempty"` // oldest first; the brake counts them
+	Request Request               `json:"request,omitzero"`
+}
+
+// Advice is what the CA said of when to renew (RFC 9773), and the point that
+// was drawn from it.
+type Advice struct {
+	CertID      string    `json:"cert_id"`               // whose advice this is; any other leaf's is void
+	Start       time.Time `json:"start,omitzero"`        // the suggested window; zero where the CA gave none
+	End         time.Time `json:"end,omitzero"`          //
+	Chosen      time.Time `json:"chosen,omitzero"`       // drawn once a window, then only compared
+	Explanation string    `json:"explanation,omitempty"` // the CA's explanationURL: shown, never followed
+	FetchedAt   time.Time `json:"fetched_at"`
+	PollAt      time.Time `json:"poll_at"` // ask again then
+}
+
+// Trouble is a run of failures of one stage. The zero Trouble is none.
+type Trouble struct {
+	Count   int       `json:"count"`
+	Class   Class     `json:"class"`
+	Message string    `json:"message"`
+	Since   time.Time `json:"since"`
+	Last    time.Time `json:"last"`
+	RetryAt time.Time `json:"retry_at"`
+}
+
+// HookRecord is what is known of one hook of one certificate.
+type HookRecord struct {
+	Acknowledged int       `json:"acknowledged"` // the version that it last returned 0 for
+	RanAt        time.Time `json:"ran_at"`       // when it last returned 0
+	Trouble      Trouble   `json:"trouble,omitzero"`
+}
+
+// Proof is what one endpoint answered for one name.
+type Proof struct {
+	Address      string    `json:"address"`
+	Name         string    `json:"name"`
+	Version      int       `json:"version"` // the version looked for
+	Served       bool      `json:"served"`
+	Unverifiable bool      `json:"unverifiable,omitempty"` // no handshake could be made
+	Fingerprint  string    `json:"fingerprint_sha256,omitempty"`
+	NotAfter     time.Time `json:"not_after,omitzero"` // of the leaf that was served
+	Error        string    `json:"error,omitempty"`
+	CheckedAt    time.Time `json:"checked_at"`
+}
+
+// Issuance is one certificate that was issued, for the brake.
+type Issuance struct {
+	At       time.Time `json:"at"`
+	Set      string    `json:"set"`       // Cert.Set
+	NotAfter time.Time `json:"not_after"` // of the certificate issued
+}
+
+// Request is an operator's word: try now, without waiting for a backoff; with
+// Force, issue although nothing is due. A CA's Retry-After still holds.
+type Request struct {
+	At    time.Time `json:"at"`
+	Force bool      `json:"force,omitempty"`
+}
+
+// Fail adds a failure to the run. retryAt is when to try again.
+func (t Trouble) Fail(now, retryAt time.Time, class Class, message string) Trouble {
+	if t.Count == 0 {
+		t.Since = now
+	}
+	t.Count++
+	t.Class, t.Message, t.Last, t.RetryAt = class, message, now, retryAt
+	return t
+}

@@ -1,0 +1,55 @@
+package renew
+
+// Reason says why a step is due, or why it waits. Reasons are stable: plan,
+// status, logs, metrics and alerts print the same ones, and operators grep them.
+type Reason string
+
+// Why a certificate is issued.
+const (
+	Missing       Reason = "missing"        // there is no certificate yet
+	Unreadable    Reason = "unreadable"     // a file of the pair is gone, empty or does not parse
+	PairMismatch  Reason = "pair-mismatch"  // the key is not the certificate's
+	Altered       Reason = "altered"        // someone else wrote into the version's folder
+	Expired       Reason = "expired"        //
+	NotYetValid   Reason = "not-yet-valid"  // NotBefore is ahead of the clock
+	NamesDiffer   Reason = "names-differ"   // the configuration asks for other names
+	KeyDiffers    Reason = "key-differs"    // the configuration asks for another key type
+	ProfileDiffer Reason = "profile-differ" // the configuration asks for another profile
+	IssuerDiffers Reason = "issuer-differs" // the CA that issued it is no longer configured
+	ARIWindow     Reason = "ari-window"     // the point chosen in the CA's suggested window
+	Emergency     Reason = "emergency"      // the CA's suggested window lies in the past
+	Lifetime      Reason = "lifetime"       // the backstop: so much of the lifetime is left
+	Requested     Reason = "requested"      // certvigil renew --force
+)
+
+// Why another step is due.
+const (
+	InstallPending Reason = "install-pending" // the live link or an output does not show the newest pair
+	Drift          Reason = "drift"           // an output was changed by someone else
+	HookPending    Reason = "hook-pending"    // a hook has not acknowledged this version
+	NotProved      Reason = "not-proved"      // no handshake has shown this version yet
+	NotServed      Reason = "not-served"      // an endpoint answers with another certificate
+	Unverifiable   Reason = "unverifiable"    // an endpoint can't be reached
+	ProofDue       Reason = "proof-due"       // served; to be looked at again
+	AdviceDue      Reason = "advice-due"      // the CA is to be asked when to renew
+)
+
+// Why a step that is due waits.
+const (
+	Throttled  Reason = "throttled"   // the CA said when to come back
+	BackingOff Reason = "backing-off" // it failed; the next try is set
+	Braked     Reason = "braked"      // too many issued for these names already
+)
+
+// What else Health reports.
+const (
+	HookFailing     Reason = "hook-failing"
+	InstallFailing  Reason = "install-failing"
+	IssueFailing    Reason = "issue-failing"
+	Overdue         Reason = "overdue" // due, and a part of the slack is gone
+	UntrustedRoot   Reason = "untrusted-root"
+	NobodyProves    Reason = "no-endpoint" // deployed, and nobody looks at what is served
+	NothingToDo     Reason = "nothing-to-do"
+	ServedExpiring  Reason = "served-expiring" // what an endpoint answers with is about to expire
+	NotYetInstalled Reason = "not-installed"
+)

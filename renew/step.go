@@ -1,0 +1,24 @@
+package renew
+
+import "time"
+
+// Do names the one thing to do next.
+type Do string
+
+// What Decide can say.
+const (
+	Wait      Do = "wait"      // nothing, until At
+	Advise    Do = "advise"    // ask the CA when to renew
+	Preflight Do = "preflight" // look for what would stop a renewal
+	Issue     Do = "issue"     // order a certificate, or go on with the order in flight
+	Install   Do = "install"   // switch the live link, write the outputs
+	Deploy    Do = "deploy"    // run the hooks that have not acknowledged
+	Verify    Do = "verify"    // handshake with every endpoint
+)
+
+// Step is Decide's answer: what, when and why. At is never in the past.
+type Step struct {
+	Do     Do        `json:"do"`
+	At     time.Time `json:"at"`
+	Reason Reason    `json:"reason"`
+}
