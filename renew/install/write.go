@@ -1,0 +1,162 @@
+package install
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/store"
+)
+
+// Write puts a pair in place at an output. Files that are as they should be are
+// left alone; nothing is switched unless every file could be written.
+//
+// It refuses a directory on the way that anyone may write to (but for a sticky
+// one, such as /tmp), or that belongs to another user than root, this process's
+// own and the output's owner. What a group may do is taken to be the operator's
+// own grant. The error names the path.
+func Write(o renew.Output, b store.Bundle) error { return write(o, b, nil) }
+
+// write is Write; before is asked before each change of the disk.
+func write(o renew.Output, b store.Bundle, before func(op, name string) error) error {
+	t, err := begin(o, b, before)
+	if err != nil {
+		return fmt.Errorf("installing the certificate: %w", err)
+	}
+	defer t.close()
+	if err := t.run(); err != nil {
+		return fmt.Errorf("installing the certificate: %w", err)
+	}
+	return nil
+}
+
+// task is the files of one output that are to be written.
+type task struct {
+	access  access
+	files   []file
+	folders map[string]store.Folder // by the directory of a file's path
+}
+
+func begin(o renew.Output, b store.Bundle, before func(op, name string) error) (*task, error) {
+	all, err := files(o, b)
+	if err != nil {
+		return nil, err
+	}
+	t := &task{folders: map[string]store.Folder{}}
+	if t.access, err = accessOf(o); err != nil {
+		return nil, err
+	}
+	for _, f := range all {
+		dir := filepath.Dir(f.path)
+		if _, opened := t.folders[dir]; !opened {
+			root, err := openParent(dir, t.access.uid)
+			if err != nil {
+				t.close()
+				return nil, err
+			}
+			t.folders[dir] = store.Folder{Root: root, Before: before}
+		}
+		if f.look(t.access).state != inPlace {
+			t.files = append(t.files, f)
+		}
+	}
+	return t, nil
+}
+
+func (t *task) close() {
+	for _, folder := range t.folders {
+		_ = folder.Root.Close() // a directory that was only held
+	}
+}
+
+// run writes all of the files beside their destinations, then renames them back
+// to back. After a crash before the first rename all is as it was; after the
+// last, all is new; in between, see the package's documentation.
+func (t *task) run() error {
+	for i, f := range t.files {
+		if err := t.stage(f); err != nil {
+			t.discard(t.files[:i])
+			return err
+		}
+	}
+	for i, f := range t.files {
+		if err := t.folder(f).Publish(filepath.Base(f.path)); err != nil {
+			t.discard(t.files[i+1:])
+			return err
+		}
+	}
+	var failed []error
+	for _, folder := range t.folders {
+		failed = append(failed, folder.SyncDir("."))
+	}
+	return errors.Join(failed...)
+}
+
+func (t *task) folder(f file) store.Folder { return t.folders[filepath.Dir(f.path)] }
+
+func (t *task) discard(files []file) {
+	for _, f := range files {
+		t.folder(f).Discard(filepath.Base(f.path))
+	}
+}
+
+// stage writes one file beside its destination.
+func (t *task) stage(f file) error {
+	folder, name := t.folder(f), filepath.Base(f.path)
+	mode, owner := f.newMode, &store.Owner{UID: -1, GID: -1}
+	old, err := folder.Root.Lstat(name)
+	switch {
+	case err == nil:
+		if err := replaceable(f.path, old); err != nil {
+			return err
+		}
+		mode = old.Mode().Perm()
+		owner = kept(old)
+	case !errors.Is(err, fs.ErrNotExist):
+		return &fs.PathError{Op: "lstat", Path: f.path, Err: errors.Unwrap(err)}
+	}
+	mayKeep := *owner
+	if t.access.mode != 0 {
+		mode = t.access.mode
+	}
+	if t.access.uid >= 0 {
+		owner.UID = t.access.uid
+	}
+	if t.access.gid >= 0 {
+		owner.GID = t.access.gid
+	}
+	err = folder.Stage(name, f.data, mode, owner)
+	if errors.Is(err, syscall.EPERM) && *owner == mayKeep {
+		// Nobody asked for this owner, and this process may not give a file
+		// away: it keeps the file itself.
+		err = folder.Stage(name, f.data, mode, nil)
+	}
+	return err
+}
+
+// kept is the owner of a file where it is not what a new file would get.
+func kept(old fs.FileInfo) *store.Owner {
+	sys, ok := old.Sys().(*syscall.Stat_t)
+	if !ok || int(sys.Uid) == os.Geteuid() && int(sys.Gid) == os.Getegid() {
+		return &store.Owner{UID: -1, GID: -1}
+	}
+	return &store.Owner{UID: int(sys.Uid), GID: int(sys.Gid)}
+}
+
+// replaceable refuses what is not a plain file. A symlink is somebody's
+// arrangement: to replace it would leave its target old, to follow it would
+// write where the configuration doesn't say.
+func replaceable(path string, st fs.FileInfo) error {
+	switch {
+	case st.Mode()&fs.ModeSymlink != 0:
+		target, _ := os.Readlink(path) // for the message only
+		return fmt.Errorf("%s is a symlink to %q: name the target itself, or remove the link", path, target)
+	case !st.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	return nil
+}
