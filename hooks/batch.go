@@ -1,0 +1,191 @@
+package hooks
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// patience is how many times the quiet time a caller waits at most before
+	// its run begins.
+	patience = 5
+	// maxBatch bounds what one run serves, in bytes of names: the kernel takes
+	// no longer string than 128 KiB into an environment (MAX_ARG_STRLEN).
+	maxBatch = 64 << 10
+)
+
+// line is where the batches of one hook queue up.
+type line struct {
+	turn chan struct{} // capacity 1; held by the batch that runs, so that runs never overlap
+	open *batch        // the one that still takes arrivals, or nil
+}
+
+// batch is one run and all who wait for it. Guarded by Runner.mu;
+// result and err are written before done is closed and read after.
+type batch struct {
+	hook   Hook // as the latest arrival has it: the configuration may have changed
+	seats  []*seat
+	size   int       // of the events, against maxBatch
+	begin  time.Time // when it is to run, unless somebody else arrives before
+	latest time.Time // when it is to run whoever arrives
+
+	moved  chan struct{} // capacity 1: begin or latest has changed
+	cancel context.CancelFunc
+	done   chan struct{}
+	result Result
+	err    error
+}
+
+// seat is one caller's place in a batch.
+type seat struct {
+	event Event
+	left  bool
+}
+
+// join finds the batch that ev is to be in, or opens one. It never joins a run
+// that has begun: the server may have read its files before ev's were there.
+func (r *Runner) join(ctx context.Context, h Hook, ev Event, quiet time.Duration) (*batch, *seat, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, nil, errClosed
+	}
+	l := r.lines[h.Name]
+	if l == nil {
+		l = &line{turn: make(chan struct{}, 1)}
+		r.lines[h.Name] = l
+	}
+	b := l.open
+	if h.Each || b == nil || b.size+ev.size() > maxBatch {
+		b = r.openBatch(ctx, l)
+		if h.Each {
+			quiet = 0
+		} else {
+			l.open = b
+		}
+	}
+	s := &seat{event: ev}
+	b.arrive(h, s, quiet)
+	return b, s, nil
+}
+
+// openBatch starts a batch that lives apart from the caller who happened to be
+// first. The caller holds r.mu.
+func (r *Runner) openBatch(ctx context.Context, l *line) *batch {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	b := &batch{moved: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}
+	r.live.Go(func() {
+		defer cancel()
+		r.serve(ctx, l, b)
+	})
+	return b
+}
+
+// arrive adds a caller. Nobody waits longer than patience times his own quiet.
+func (b *batch) arrive(h Hook, s *seat, quiet time.Duration) {
+	now := time.Now()
+	b.hook = h
+	b.seats = append(b.seats, s)
+	b.size += s.event.size()
+	b.begin = now.Add(quiet)
+	if limit := now.Add(patience * quiet); b.latest.IsZero() || limit.Before(b.latest) {
+		b.latest = limit
+	}
+	select {
+	case b.moved <- struct{}{}:
+	default:
+	}
+}
+
+// leave takes a caller out whose context has ended. The last one to leave ends
+// the batch, whether it waits or runs.
+func (r *Runner) leave(b *batch, s *seat) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.left = true
+	for _, other := range b.seats {
+		if !other.left {
+			return
+		}
+	}
+	if l := r.lines[b.hook.Name]; l.open == b {
+		l.open = nil // who comes now must not join a batch that is ending
+	}
+	b.cancel()
+}
+
+// serve brings one batch to its end.
+func (r *Runner) serve(ctx context.Context, l *line, b *batch) {
+	defer close(b.done)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.live.Go(func() {
+		select {
+		case <-r.closing:
+			cancel(errClosed)
+		case <-ctx.Done():
+		}
+	})
+
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		b.err = context.Cause(ctx)
+		return
+	}
+	events, hook, callers := r.gather(ctx, l, b)
+	if err := context.Cause(ctx); err != nil {
+		b.err = err
+		return
+	}
+	b.result, b.err = r.execute(ctx, hook, events)
+	b.result.Shared = callers > 1
+}
+
+// gather waits until nobody else is to be expected, then closes the batch.
+func (r *Runner) gather(ctx context.Context, l *line, b *batch) (events []Event, h Hook, callers int) {
+	for {
+		r.mu.Lock()
+		begin := b.begin
+		if b.latest.Before(begin) {
+			begin = b.latest
+		}
+		wait := time.Until(begin)
+		if wait <= 0 || ctx.Err() != nil {
+			defer r.mu.Unlock()
+			return b.seal(l)
+		}
+		r.mu.Unlock()
+
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-b.moved:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// seal closes the batch to arrivals and returns its events: one a certificate,
+// the latest, of those who still wait.
+func (b *batch) seal(l *line) (events []Event, h Hook, callers int) {
+	if l.open == b {
+		l.open = nil
+	}
+	place := make(map[string]int)
+	for _, s := range b.seats {
+		if s.left {
+			continue
+		}
+		callers++
+		if at, ok := place[s.event.Cert]; ok {
+			events[at] = s.event
+			continue
+		}
+		place[s.event.Cert] = len(events)
+		events = append(events, s.event)
+	}
+	return events, b.hook, callers
+}

@@ -1,0 +1,126 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+
+	systemd "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/godbus/dbus/v5"
+)
+
+// Units is what a hook needs of systemd. Both methods return when the job is
+// done, with an error that says how it ended otherwise.
+type Units interface {
+	Reload(ctx context.Context, unit string) error
+	Start(ctx context.Context, unit string) error
+}
+
+// bus is systemd over the system's D-Bus. It connects anew for each job: jobs
+// are rare, and a connection kept for weeks would have to survive restarts of
+// the bus.
+type bus struct{}
+
+func (bus) Reload(ctx context.Context, unit string) error {
+	return job(ctx, "reload", unit, (*systemd.Conn).ReloadUnitContext)
+}
+
+func (bus) Start(ctx context.Context, unit string) error {
+	return job(ctx, "start", unit, (*systemd.Conn).StartUnitContext)
+}
+
+type enqueue func(c *systemd.Conn, ctx context.Context, unit, mode string, result chan<- string) (int, error)
+
+// job enqueues one job and waits for its result: the call itself returns before
+// anything has happened.
+func job(ctx context.Context, verb, unit string, enqueue enqueue) error {
+	conn, err := connect(ctx)
+	if err != nil {
+		return fmt.Errorf("asking systemd to %s %s: %w", verb, unit, err)
+	}
+	defer conn.Close()
+	result := make(chan string, 1) // buffered: nobody may be waiting any more
+	if _, err := enqueue(conn, ctx, unit, "replace", result); err != nil {
+		return callError(verb, unit, err)
+	}
+	select {
+	case how := <-result:
+		return resultError(verb, unit, how)
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for systemd to %s %s: %w", verb, unit, ctx.Err())
+	}
+}
+
+// connect bounds the dialling by ctx, which the client itself does not do.
+func connect(ctx context.Context) (*systemd.Conn, error) {
+	type dialled struct {
+		conn *systemd.Conn
+		err  error
+	}
+	done := make(chan dialled, 1)
+	go func() {
+		conn, err := systemd.NewWithContext(ctx)
+		done <- dialled{conn, err}
+	}()
+	select {
+	case d := <-done:
+		if d.err != nil {
+			return nil, fmt.Errorf("reaching it over D-Bus (is systemd running here, and the system bus?): %w", d.err)
+		}
+		return d.conn, nil
+	case <-ctx.Done():
+		go func() {
+			if d := <-done; d.err == nil {
+				d.conn.Close()
+			}
+		}()
+		return nil, fmt.Errorf("reaching it over D-Bus: %w", ctx.Err())
+	}
+}
+
+// callError explains why systemd did not take the job.
+func callError(verb, unit string, err error) error {
+	var refusal dbus.Error
+	if !errors.As(err, &refusal) {
+		return fmt.Errorf("asking systemd to %s %s: %w", verb, unit, err)
+	}
+	switch refusal.Name {
+	case "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
+		"org.freedesktop.DBus.Error.AccessDenied",
+		"org.freedesktop.PolicyKit1.Error.NotAuthorized":
+		return fmt.Errorf("systemd may not %s %s for user %s: a polkit rule in /etc/polkit-1/rules.d must allow this user "+
+			"the action org.freedesktop.systemd1.manage-units with verb %q and unit %q: %w",
+			verb, unit, username(), verb, unit, err)
+	case "org.freedesktop.systemd1.NoSuchUnit":
+		return fmt.Errorf("systemd knows no unit %s: %w", unit, err)
+	case "org.freedesktop.systemd1.JobTypeNotApplicable":
+		return fmt.Errorf("systemd cannot %s %s: the unit has no way of it (a reload needs ExecReload=): %w", verb, unit, err)
+	default:
+		return fmt.Errorf("asking systemd to %s %s: %w", verb, unit, err)
+	}
+}
+
+// resultError explains the result of a job, as JobRemoved reports it
+// (org.freedesktop.systemd1(5)).
+func resultError(verb, unit, result string) error {
+	switch result {
+	case "done":
+		return nil
+	case "failed":
+		return fmt.Errorf("systemd could not %s %s (job result %q): see journalctl -u %s", verb, unit, result, unit)
+	case "invalid", "skipped":
+		return fmt.Errorf("systemd did not %s %s (job result %q): the unit is not active", verb, unit, result)
+	default:
+		return fmt.Errorf("systemd did not %s %s (job result %q)", verb, unit, result)
+	}
+}
+
+func username() string {
+	if u, err := user.Current(); err == nil {
+		return strings.TrimSpace(u.Username)
+	}
+	return fmt.Sprint(os.Geteuid())
+}

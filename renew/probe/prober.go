@@ -1,0 +1,195 @@
+package probe
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/certvigil/certvigil/renew"
+)
+
+// InARow is how many handshakes one after the other must show the wanted
+// certificate before it counts as served.
+const InARow = 5
+
+const (
+	defaultTimeout = 5 * time.Second // of one lookup, and of one handshake with its connection
+	parallel       = 8               // handshakes at once with one address
+	firstPause     = 50 * time.Millisecond
+	longestPause   = time.Second
+	silence        = time.Second // how long an address that did not answer is taken to be silent
+)
+
+// Prober makes handshakes. The zero value is usable.
+type Prober struct {
+	Roots   *x509.CertPool // trusted beside the system's, in Look's verdict; may be nil
+	Timeout time.Duration  // of one handshake, connecting included; zero means 5 s
+
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
+}
+
+// Want identifies the version that is looked for.
+type Want struct {
+	Fingerprint string // renew.Version.Fingerprint
+	ChainDigest string // renew.Version.ChainDigest; empty leaves the chain out of it
+}
+
+// Prove asks the endpoint for every name, on every address that its host has,
+// until all show what is wanted or patience is over, and returns one proof a
+// name. An endpoint with names of its own is asked for those instead. Each
+// address and name is asked at least once, whatever the patience; zero means
+// exactly once. Where addresses differ, the proof tells of the worst. Once ctx
+// has ended, what has not been seen yet is unverifiable.
+func (p *Prober) Prove(ctx context.Context, ep renew.Endpoint, names []string, version int, want Want, patience time.Duration) []renew.Proof {
+	if len(ep.Names) > 0 {
+		names = ep.Names
+	}
+	until := time.Now().Add(patience)
+	addrs, err := p.endpointAddrs(ctx, ep, until)
+	if err != nil {
+		addrs = []netip.AddrPort{{}}
+	}
+	verdicts := make([][]verdict, len(names))
+	var asking sync.WaitGroup
+	for i := range names {
+		verdicts[i] = make([]verdict, len(addrs))
+		for j := range verdicts[i] {
+			verdicts[i][j].err = err
+		}
+	}
+	if err == nil {
+		for j, addr := range addrs {
+			at := &host{addr: addr, slots: make(chan struct{}, parallel)}
+			for i, name := range names {
+				asking.Go(func() { verdicts[i][j] = p.watch(ctx, at, name, want, until) })
+			}
+		}
+	}
+	asking.Wait()
+
+	proofs := make([]renew.Proof, len(names))
+	for i, name := range names {
+		proofs[i] = conclude(addrs, verdicts[i], want)
+		proofs[i].Address, proofs[i].Name, proofs[i].Version = ep.Address, name, version
+		proofs[i].CheckedAt = time.Now()
+	}
+	return proofs
+}
+
+// endpointAddrs resolves the endpoint's address, again and again while there is
+// patience left.
+func (p *Prober) endpointAddrs(ctx context.Context, ep renew.Endpoint, until time.Time) ([]netip.AddrPort, error) {
+	if ep.Protocol != "" && ep.Protocol != "tls" {
+		return nil, fmt.Errorf("protocol %q is not known", ep.Protocol)
+	}
+	var pause backoff
+	for {
+		addrs, err := p.resolve(ctx, ep.Address)
+		if err == nil {
+			return addrs, nil
+		}
+		if _, dns := errors.AsType[*net.DNSError](err); !dns || !pause.wait(ctx, until) {
+			return nil, err
+		}
+	}
+}
+
+// watch asks one address for one name until it shows what is wanted InARow
+// times, or until the time is over. It holds one of the address's slots while
+// it asks and none while it pauses, so that names which fail do not keep the
+// others from being asked at all.
+func (p *Prober) watch(ctx context.Context, at *host, name string, want Want, until time.Time) verdict {
+	var pause backoff
+	for {
+		v, succeeded := p.round(ctx, at, name, want)
+		if succeeded {
+			pause = backoff{} // it has begun to change: look closely
+		}
+		if v.good(want) || !pause.wait(ctx, until) {
+			return v
+		}
+	}
+}
+
+// round is up to InARow handshakes; the first that does not show what is wanted
+// ends it. succeeded tells whether any before it did.
+func (p *Prober) round(ctx context.Context, at *host, name string, want Want) (v verdict, succeeded bool) {
+	select {
+	case at.slots <- struct{}{}:
+		defer func() { <-at.slots }()
+	case <-ctx.Done():
+		return verdict{err: context.Cause(ctx)}, false
+	}
+	for n := range InARow {
+		if err := at.silent(); err != nil {
+			return verdict{err: err}, n > 0
+		}
+		v.shown, v.err = p.handshake(ctx, at.addr, name)
+		at.note(v.err)
+		if !v.good(want) {
+			return v, n > 0
+		}
+	}
+	return v, true
+}
+
+func (p *Prober) timeout() time.Duration {
+	if p.Timeout > 0 {
+		return p.Timeout
+	}
+	return defaultTimeout
+}
+
+// host is one address in the course of one Prove.
+type host struct {
+	addr  netip.AddrPort
+	slots chan struct{}
+
+	mu    sync.Mutex
+	since time.Time // when it last let a connection time out
+	err   error
+}
+
+// note keeps in mind that nothing answers there at all, so that a hundred names
+// need not find out one after the other, at 5 s each.
+func (h *host) note(err error) {
+	if dial, ok := errors.AsType[dialError](err); ok && errors.Is(dial, errNoAnswer) {
+		h.mu.Lock()
+		h.since, h.err = time.Now(), err
+		h.mu.Unlock()
+	}
+}
+
+func (h *host) silent() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err != nil && time.Since(h.since) < silence {
+		return h.err
+	}
+	return nil
+}
+
+// backoff is the pause between two looks: 50 ms, doubling to 1 s.
+type backoff struct{ pause time.Duration }
+
+// wait pauses, and reports whether there is time for another look.
+func (b *backoff) wait(ctx context.Context, until time.Time) bool {
+	left := time.Until(until)
+	if left <= 0 || ctx.Err() != nil {
+		return false
+	}
+	b.pause = min(max(firstPause, 2*b.pause), longestPause)
+	timer := time.NewTimer(min(b.pause, left)) // the last look is at the very end
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
