@@ -1,0 +1,287 @@
+package acmetest
+
+import (
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/letsencrypt/pebble/v2/ca"
+	"github.com/letsencrypt/pebble/v2/db"
+	"github.com/letsencrypt/pebble/v2/va"
+	"github.com/letsencrypt/pebble/v2/wfe"
+)
+
+// Options says what kind of CA to start. The zero Options is a CA without
+// faults whose certificates last 90 days.
+type Options struct {
+	Addr     string        // where the API listens; default a free port of 127.0.0.1
+	HTTPPort int           // where validation connects for http-01; default 5002
+	Validity time.Duration // of certificates, in whole seconds; default 90 days
+
+	Profiles    map[string]Profile // default: one, named "default", of Validity
+	EAB         map[string]string  // key id → HMAC key, base64url without padding; any entry makes EAB required
+	Sleep       bool               // validation sleeps 0–4 s, as Pebble does by default
+	NonceReject int                // percent of good nonces that are rejected
+	AuthzReuse  int                // percent of valid authorizations that are used again (0 still is about 1)
+	RetryAfter  int                // seconds, sent with pending authorizations and processing orders; 0 sends none
+	ChainLength int                // intermediates; default 1
+
+	// Middleware stands in front of everything: what it answers, the client
+	// sees. It must keep the Host header, from which Pebble builds its URLs.
+	Middleware func(http.Handler) http.Handler
+
+	ManagementAddr string    // where Pebble's management interface listens; empty means nowhere
+	Log            io.Writer // Pebble's own log; nil discards it (formatting it costs a quarter of its speed)
+}
+
+// Profile is one certificate profile that the CA offers.
+type Profile struct {
+	Description string
+	Validity    time.Duration // default that of the Options
+	CommonName  bool          // the first name becomes the subject's common name
+}
+
+// CA is a running ACME server. Its methods may be called concurrently.
+type CA struct {
+	store      *db.MemoryStore
+	authority  *ca.CAImpl
+	handler    http.Handler
+	management http.Handler
+	resolver   *resolver
+	tls        tlsRoot
+	counts     counts
+	ari        windows
+	opts       Options
+
+	mu     sync.Mutex // guards what follows
+	addr   string     // host:port; fixed by the first start
+	server *http.Server
+	admin  *http.Server
+}
+
+// environment serialises the starts: Pebble reads its settings from variables
+// of the process while it is constructed.
+var environment sync.Mutex
+
+// Start starts a CA. Close ends it.
+func Start(o Options) (*CA, error) {
+	o = o.withDefaults()
+	root, err := newTLSRoot()
+	if err != nil {
+		return nil, fmt.Errorf("creating the API's TLS root: %w", err)
+	}
+	resolver, err := newResolver()
+	if err != nil {
+		return nil, fmt.Errorf("starting the CA's resolver: %w", err)
+	}
+	c := &CA{store: db.NewMemoryStore(), resolver: resolver, tls: root, opts: o, addr: o.Addr}
+	if err := c.construct(); err != nil {
+		return nil, errors.Join(err, resolver.close())
+	}
+	if err := c.Restart(); err != nil {
+		return nil, errors.Join(err, resolver.close())
+	}
+	return c, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Addr == "" {
+		o.Addr = "127.0.0.1:0"
+	}
+	if o.HTTPPort == 0 {
+		o.HTTPPort = 5002
+	}
+	if o.Validity == 0 {
+		o.Validity = 90 * 24 * time.Hour
+	}
+	if o.ChainLength == 0 {
+		o.ChainLength = 1
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	if len(o.Profiles) == 0 {
+		o.Profiles = map[string]Profile{"default": {Description: "the only one"}}
+	}
+	return o
+}
+
+// construct builds Pebble in dependency order.
+func (c *CA) construct() error {
+	environment.Lock()
+	defer environment.Unlock()
+	defer setenv(map[string]string{
+		"PEBBLE_VA_NOSLEEP":       noSleep(c.opts.Sleep),
+		"PEBBLE_VA_ALWAYS_VALID":  "",
+		"PEBBLE_WFE_NONCEREJECT":  strconv.Itoa(c.opts.NonceReject),
+		"PEBBLE_AUTHZREUSE":       strconv.Itoa(c.opts.AuthzReuse),
+		"PEBBLE_WFE_ORDERS_LIMIT": "",
+	})()
+
+	logger := log.New(c.opts.Log, "pebble ", log.Ltime)
+	c.authority = ca.New(logger, c.store, "", "ecdsa", 0, c.opts.ChainLength, c.opts.profiles())
+	validator := va.New(logger, c.opts.HTTPPort, 0, false, c.resolver.addr, c.store)
+	for id, key := range c.opts.EAB {
+		if err := c.store.AddExternalAccountKeyByID(id, key); err != nil {
+			return fmt.Errorf("adding external account key %q: %w", id, err)
+		}
+	}
+	front := wfe.New(logger, c.store, validator, c.authority, []string{"pebble.test"}, false,
+		len(c.opts.EAB) > 0, c.opts.RetryAfter, c.opts.RetryAfter)
+	c.management = front.ManagementHandler()
+	c.handler = c.counts.requests(c.opts.wrap(c.renewalInfo(c.counts.successes(c.guard(front.Handler())))))
+	return nil
+}
+
+func (o Options) wrap(h http.Handler) http.Handler {
+	if o.Middleware == nil {
+		return h
+	}
+	return o.Middleware(h)
+}
+
+func (o Options) profiles() map[string]ca.Profile {
+	profiles := make(map[string]ca.Profile)
+	for name, p := range o.Profiles {
+		validity := p.Validity
+		if validity == 0 {
+			validity = o.Validity
+		}
+		// Pebble takes one second off, since both ends of a validity count.
+		profiles[name] = ca.Profile{
+			Description:       p.Description,
+			PromoteCommonName: p.CommonName,
+			ValidityPeriod:    uint64(validity/time.Second) + 1,
+		}
+	}
+	return profiles
+}
+
+func noSleep(sleep bool) string {
+	if sleep {
+		return ""
+	}
+	return "1"
+}
+
+// setenv sets variables and returns what puts the former ones back.
+func setenv(vars map[string]string) (restore func()) {
+	former := make(map[string]*string)
+	for name, value := range vars {
+		if old, ok := os.LookupEnv(name); ok {
+			former[name] = &old
+		} else {
+			former[name] = nil
+		}
+		_ = os.Setenv(name, value)
+	}
+	return func() {
+		for name, old := range former {
+			if old == nil {
+				_ = os.Unsetenv(name)
+			} else {
+				_ = os.Setenv(name, *old)
+			}
+		}
+	}
+}
+
+// Restart serves again at the same address, with the same accounts, orders and
+// roots. It does nothing where the CA is being served.
+func (c *CA) Restart() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.server != nil {
+		return nil
+	}
+	listener, err := net.Listen("tcp", c.addr)
+	if err != nil {
+		return fmt.Errorf("listening for the CA's API: %w", err)
+	}
+	c.addr = listener.Addr().String()
+	c.server = c.serve(listener, c.handler)
+	if c.opts.ManagementAddr == "" {
+		return nil
+	}
+	admin, err := net.Listen("tcp", c.opts.ManagementAddr)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listening for the CA's management: %w", err), c.server.Close())
+	}
+	c.opts.ManagementAddr = admin.Addr().String()
+	c.admin = c.serve(admin, c.management)
+	return nil
+}
+
+func (c *CA) serve(listener net.Listener, handler http.Handler) *http.Server {
+	server := &http.Server{
+		Handler:           handler,
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{c.tls.leaf}, MinVersion: tls.VersionTLS12},
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
+	go func() { _ = server.ServeTLS(listener, "", "") }()
+	return server
+}
+
+// Stop closes the listeners and cuts every connection. Accounts and orders stay
+// for Restart.
+func (c *CA) Stop() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, server := range []*http.Server{c.server, c.admin} {
+		if server != nil {
+			errs = append(errs, server.Close())
+		}
+	}
+	c.server, c.admin = nil, nil
+	return errors.Join(errs...)
+}
+
+// Close ends the CA. One goroutine of Pebble's validation stays: it has no end.
+func (c *CA) Close() error { return errors.Join(c.Stop(), c.resolver.close()) }
+
+// DirectoryURL returns the URL of the ACME directory.
+func (c *CA) DirectoryURL() string { return "https://" + c.Addr() + wfe.DirectoryPath }
+
+// ManagementURL returns where Pebble's management interface is served; empty
+// where it is not.
+func (c *CA) ManagementURL() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opts.ManagementAddr == "" {
+		return ""
+	}
+	return "https://" + c.opts.ManagementAddr
+}
+
+// Addr returns the API's host:port.
+func (c *CA) Addr() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.addr
+}
+
+// Unresolve makes the CA's resolver answer NXDOMAIN for name, or, with false,
+// resolve it again.
+func (c *CA) Unresolve(name string, dead bool) { c.resolver.unresolve(name, dead) }
+
+// RootPEM returns the root that issued certificates chain to.
+func (c *CA) RootPEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.authority.GetRootCert(0).DER})
+}
+
+// TLSRootPEM returns the root of the API's own certificate.
+func (c *CA) TLSRootPEM() []byte { return c.tls.rootPEM }
+
+// TrustPEM returns both roots, as the contents of an issuer's trust_roots file.
+func (c *CA) TrustPEM() []byte { return append(c.RootPEM(), c.tls.rootPEM...) }

@@ -1,0 +1,218 @@
+package issue
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-acme/lego/v4/acme"
+
+	"github.com/certvigil/certvigil/renew"
+)
+
+// http01 is the challenge that both kinds of solver answer (RFC 8555, section
+// 8.3).
+const http01 = "http-01"
+
+// There is no order with more authorizations than this; what claims to be one
+// would only keep us busy.
+const maxAuthorizations = 1000
+
+// tokens is the alphabet of challenge tokens (RFC 8555, section 8.3). A token
+// becomes a path: nothing else gets there.
+var tokens = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// authorize proves control of every identifier of the order, all at once. It
+// waits for all of them: the error names each that failed, and those that did
+// not are proved for the next order too.
+func (a *attempt) authorize(order acme.Order) error {
+	urls := slices.Compact(slices.Sorted(slices.Values(order.Authorizations)))
+	if len(urls) > maxAuthorizations {
+		return &deadOrder{cause: refusing("the CA wants %d authorizations for %d names", len(urls), len(a.cert.Names)), tried: true}
+	}
+	errs := make([]error, len(urls))
+	var running sync.WaitGroup
+	for i, at := range urls {
+		running.Go(func() { errs[i] = a.authorizeSafely(at) })
+	}
+	running.Wait()
+	return joined(errs)
+}
+
+// authorizeSafely keeps a panic to the one authorization.
+func (a *attempt) authorizeSafely(at string) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = a.c.panicked("authorizing "+a.cert.Name, r)
+		}
+	}()
+	return a.authorizeOne(at)
+}
+
+// authorizeOne brings one authorization to valid (RFC 8555, section 7.5).
+func (a *attempt) authorizeOne(at string) error {
+	authz, err := a.getAuthorization(at)
+	if p, ok := errors.AsType[*problem](err); ok && p.gone() {
+		return &deadOrder{cause: fmt.Errorf("reading an authorization: %w", err)}
+	}
+	if err != nil {
+		return fmt.Errorf("reading an authorization: %w", err)
+	}
+	name := clean(authz.Identifier.Value)
+	switch authz.Status {
+	case acme.StatusValid: // proved before, and used again
+		return nil
+	case acme.StatusPending:
+	default:
+		return &deadOrder{cause: refusing("%s: the CA's authorization is %s", name, quote(authz.Status))}
+	}
+	challenge, err := choose(authz)
+	if err != nil {
+		return err
+	}
+	if !tokens.MatchString(challenge.Token) {
+		return &deadOrder{cause: refusing("%s: the CA's token is none: %s", name, quote(challenge.Token)), tried: true}
+	}
+	answer, err := a.core.GetKeyAuthorization(challenge.Token)
+	if err != nil {
+		return local(fmt.Errorf("%s: making the key authorization: %w", name, err))
+	}
+	withdraw, err := a.publish(challenge.Token, answer)
+	if err != nil {
+		return fmt.Errorf("%s: publishing the answer to the challenge: %w", name, err)
+	}
+	defer withdraw()
+	if err := a.accept(challenge); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return a.await(at, name)
+}
+
+func (a *attempt) getAuthorization(at string) (acme.Authorization, error) {
+	return call(a.job, func() (acme.Authorization, error) { return a.core.Authorizations.Get(at) })
+}
+
+// choose picks the challenge that the solvers answer; others, known or not, are
+// passed over.
+func choose(authz acme.Authorization) (acme.Challenge, error) {
+	var offered []string
+	for _, c := range authz.Challenges {
+		if c.Type == http01 {
+			return c, nil
+		}
+		offered = append(offered, c.Type)
+	}
+	return acme.Challenge{}, &deadOrder{tried: true, cause: misconfigured("%s can't be proved by %s: the CA offers %s",
+		clean(authz.Identifier.Value), http01, quote(strings.Join(offered, ", ")))}
+}
+
+// publish makes the solver answer for token; withdraw ends that. Both may be
+// called again for one token, as they are after a crash.
+func (a *attempt) publish(token, answer string) (withdraw func(), err error) {
+	switch a.solver.Type {
+	case "http":
+		if a.c.responder == nil {
+			return nil, misconfigured("there is nothing that answers for solver %q", a.cert.Solver)
+		}
+		return a.c.responder.present(a.solver, token, answer)
+	case "webroot":
+		return a.c.webroots.present(a.solver.Path, token, answer)
+	}
+	return nil, misconfigured("solver %q is of the unknown type %q", a.cert.Solver, a.solver.Type)
+}
+
+// accept tells the CA that it may look. One that it is looking at already, since
+// a lost reply or a crash, is not sent again; neither is its objection to one
+// that raced it worth more than the authorization's own state.
+func (a *attempt) accept(challenge acme.Challenge) error {
+	if challenge.Status != acme.StatusPending && challenge.Status != "" {
+		return nil
+	}
+	_, err := call(a.job, func() (acme.ExtendedChallenge, error) { return a.core.Challenges.New(challenge.URL) })
+	if p, ok := errors.AsType[*problem](err); ok && p.is(malformed) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("accepting the challenge: %w", err)
+	}
+	return nil
+}
+
+// await polls an authorization until it is decided.
+func (a *attempt) await(at, name string) error {
+	began := time.Now()
+	p := pace{next: a.s.settle.first()}
+	for {
+		if err := p.wait(a.job.ctx, a.job.hint(at)); err != nil {
+			return fmt.Errorf("%s: waiting for the CA to validate it: %w", name, err)
+		}
+		authz, err := a.getAuthorization(at)
+		if err != nil {
+			return fmt.Errorf("%s: waiting for the CA to validate it: %w", name, err)
+		}
+		switch authz.Status {
+		case acme.StatusPending:
+		case acme.StatusValid:
+			a.s.settle.observe(time.Since(began))
+			return nil
+		default:
+			return &deadOrder{tried: true, cause: fmt.Errorf("%s: the CA could not validate %s: %w", name, http01, objection(authz))}
+		}
+	}
+}
+
+// objection is what the CA found at validation.
+func objection(authz acme.Authorization) error {
+	for _, c := range authz.Challenges {
+		if c.Error != nil {
+			return reported(c.Error)
+		}
+	}
+	return refusing("the authorization is %s, and the CA does not say why", quote(authz.Status))
+}
+
+// joined makes one error of those of several authorizations: the one that
+// weighs most comes first, and gives the class.
+func joined(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(errs, func(a, b error) int { return weight(a) - weight(b) })
+	tried, dead := false, false
+	for _, err := range errs {
+		if d, ok := errors.AsType[*deadOrder](err); ok {
+			dead, tried = true, tried || d.tried
+		}
+	}
+	var all error = &several{errs}
+	if len(errs) == 1 {
+		all = errs[0]
+	}
+	if dead {
+		return &deadOrder{cause: all, tried: tried}
+	}
+	return all
+}
+
+func weight(err error) int {
+	order := []renew.Class{renew.Bug, renew.Limited, renew.Local, renew.Config, renew.Refused, renew.Transient}
+	return slices.Index(order, classOf(err))
+}
+
+// several is errors.Join in one line.
+type several struct{ errs []error }
+
+func (e *several) Error() string {
+	var texts []string
+	for _, err := range e.errs {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (e *several) Unwrap() []error { return e.errs }
