@@ -8,13 +8,13 @@ import (
 // Config is a whole configuration, checked: every reference resolves, every
 // name can be issued, every file that it needs could be read.
 type Config struct {
-	Path    string // what Load was given
+	Path    string // what Load was given; empty for the default places
 	Agent   Agent
 	Issuers map[string]Issuer     // by label
 	Solvers map[string]Solver     // by "type.label"
 	Hooks   map[string]hooks.Hook // by label
 	Certs   []renew.Cert          // sorted by name
-	Sources []string              // every file and directory it was read from, for the watcher; absolute
+	Sources []string              // every file and directory it was read from, for the watcher; absolute, sorted
 }
 
 // Agent is the agent block.

@@ -1,0 +1,202 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/certvigil/certvigil/hooks"
+)
+
+const (
+	defaultHookTimeout = 30 * time.Second
+	maxHookTimeout     = time.Hour
+)
+
+func (s scope) hook(b *hcl.Block) {
+	h := hooks.Hook{Name: b.Labels[0], Timeout: defaultHookTimeout}
+	c := s.read(b.Body, b.DefRange, hookSchema(b.Body))
+	s.hookTest(c, &h)
+	if attr := c.attrs["timeout"]; attr != nil {
+		if d, ok := s.duration(attr); ok && d > maxHookTimeout {
+			s.fail(attr.Expr.Range(), "timeout is longer than an hour", "Write at most \"1h\": a reload that hangs holds back every certificate that needs it.")
+		} else if ok {
+			h.Timeout = d
+		}
+	}
+	if attr := c.attrs["each"]; attr != nil {
+		h.Each, _ = s.boolean(attr)
+	}
+	if reload := s.one(c, "reload"); reload != nil {
+		h.Reload = s.reload(reload)
+	} else if !c.has("reload") {
+		s.fail(b.DefRange, fmt.Sprintf("hook %s has no reload", quoted(h.Name)), "Write reload { unit = \"nginx.service\" }, reload { command = [\"nginx\", \"-s\", \"reload\"] }, or reload with pid_file and signal.")
+	}
+	s.cfg.Hooks[h.Name] = h
+}
+
+// hookSchema depends on how test is written: it is an argument with the argv,
+// or a block with a unit, and JSON shows by the value only which of them it is.
+func hookSchema(body hcl.Body) schema {
+	full := schema{
+		what:   "a hook block",
+		attrs:  []string{"test", "timeout", "each"},
+		blocks: []header{{"reload", nil}, {"test", nil}},
+	}
+	if _, native := body.(*hclsyntax.Body); native {
+		return full
+	}
+	attrs, _ := body.JustAttributes()
+	if test := attrs["test"]; test != nil {
+		if _, diags := hcl.ExprMap(test.Expr); !diags.HasErrors() {
+			full.attrs = full.attrs[1:]
+			return full
+		}
+	}
+	full.blocks = full.blocks[:1]
+	return full
+}
+
+func (s scope) hookTest(c contents, h *hooks.Hook) {
+	attr, block := c.attrs["test"], s.one(c, "test")
+	if attr != nil {
+		h.Test = s.argv(attr)
+	}
+	if block == nil {
+		return
+	}
+	if attr != nil {
+		s.fail(block.DefRange, "test is written twice", fmt.Sprintf("Keep the command at %s, or this block with a unit.", at(attr.Range)))
+	}
+	inner := s.read(block.Body, block.DefRange, schema{what: "a test block", attrs: []string{"unit"}})
+	if unit := inner.attrs["unit"]; unit != nil {
+		h.TestUnit = s.unit(unit)
+	} else if !inner.has("unit") {
+		s.fail(block.DefRange, "test has no unit", "Write test { unit = \"certvigil-nginx-test.service\" }, or test = [\"nginx\", \"-t\"].")
+	}
+}
+
+// reload reads the one way in which the server is told.
+func (s scope) reload(b *hcl.Block) hooks.Reload {
+	c := s.read(b.Body, b.DefRange, schema{what: "a reload block", attrs: []string{"command", "unit", "pid_file", "signal"}})
+	var forms []string
+	for _, form := range []string{"command", "unit", "pid_file"} {
+		if c.attrs[form] != nil {
+			forms = append(forms, form)
+		}
+	}
+	const advice = "Write exactly one of unit = \"nginx.service\", command = [\"nginx\", \"-s\", \"reload\"], or pid_file = \"/run/nginx.pid\" with signal = \"HUP\"."
+	switch {
+	case len(forms) > 1:
+		s.fail(b.DefRange, "reload has more than one form: "+strings.Join(forms, ", "), advice)
+	case len(forms) == 0 && c.attrs["signal"] == nil && len(c.slipped) == 0:
+		s.fail(b.DefRange, "reload does not say how", advice)
+	case c.attrs["pid_file"] == nil && c.attrs["signal"] != nil && !c.slipped["pid_file"]:
+		s.fail(c.attrs["signal"].Range, "signal goes with pid_file", "Write pid_file = \"/run/nginx.pid\" beside it, or take it out.")
+	case c.attrs["pid_file"] != nil && !c.has("signal"):
+		s.fail(b.DefRange, "pid_file goes with signal", "Write signal = \"HUP\" beside it, or what the server reloads on.")
+	}
+	var r hooks.Reload
+	if attr := c.attrs["command"]; attr != nil {
+		r.Command = s.argv(attr)
+	}
+	if attr := c.attrs["unit"]; attr != nil {
+		r.Unit = s.unit(attr)
+	}
+	if one, ok := s.path(c, "pid_file"); ok {
+		r.PIDFile = one.text
+	}
+	if attr := c.attrs["signal"]; attr != nil {
+		r.Signal = s.signal(attr)
+	}
+	return r
+}
+
+func (s scope) signal(attr *hcl.Attribute) string {
+	one, ok := s.text(attr)
+	if !ok {
+		return ""
+	}
+	known := []string{"HUP", "USR1", "USR2", "WINCH", "INT", "TERM", "QUIT"}
+	name := strings.TrimPrefix(one.text, "SIG")
+	if !slices.Contains(known, name) {
+		advice := fmt.Sprintf("Write one of %s.", strings.Join(known, ", "))
+		if upper := strings.TrimPrefix(strings.ToUpper(one.text), "SIG"); slices.Contains(known, upper) {
+			advice = fmt.Sprintf("Write %q.", upper)
+		}
+		s.fail(one.rng, fmt.Sprintf("%s is not a signal that reloads a server", quoted(one.text)), advice)
+	}
+	return name
+}
+
+// unit returns the name of a systemd service.
+func (s scope) unit(attr *hcl.Attribute) string {
+	one, ok := s.text(attr)
+	if !ok {
+		return ""
+	}
+	bad := func(r rune) bool {
+		return !lowerOrDigit(r) && (r < 'A' || r > 'Z') && !strings.ContainsRune(":_.@\\-", r)
+	}
+	base, found := strings.CutSuffix(one.text, ".service")
+	switch {
+	case strings.ContainsFunc(one.text, bad) || base == "" || len(one.text) > 255:
+		s.fail(one.rng, fmt.Sprintf("%s is not the name of a unit", quoted(one.text)), "Write the name as systemctl shows it, such as \"nginx.service\".")
+	case !found && !strings.Contains(one.text, "."):
+		s.fail(one.rng, fmt.Sprintf("%s has no unit type", quoted(one.text)), fmt.Sprintf("Write %q.", one.text+".service"))
+	case !found:
+		s.fail(one.rng, fmt.Sprintf("%s is not a service", quoted(one.text)), "Write the name of a unit that ends in .service.")
+	}
+	return one.text
+}
+
+// argv reads a command: a list, run without a shell.
+func (s scope) argv(attr *hcl.Attribute) []string {
+	rng := attr.Expr.Range()
+	if value, diags := attr.Expr.Value(nil); !diags.HasErrors() && isText(value) {
+		s.fail(rng, attr.Name+" is a list, since no shell takes it apart", fmt.Sprintf("Write %s.", asList(value.AsString())))
+		return nil
+	}
+	items, ok := s.texts(attr)
+	if !ok {
+		return nil
+	}
+	if len(items) == 0 {
+		s.fail(rng, attr.Name+" is empty", "Write the program and its arguments, such as [\"nginx\", \"-t\"].")
+		return nil
+	}
+	argv := make([]string, len(items))
+	for i, one := range items {
+		argv[i] = one.text
+	}
+	s.checkProgram(attr.Name, items[0])
+	return argv
+}
+
+// checkProgram reports a first element that would not be run as its author
+// expects.
+func (s scope) checkProgram(name string, one item) {
+	switch {
+	case filepath.IsAbs(one.text) && filepath.Clean(one.text) == one.text && !strings.ContainsAny(one.text, "|&;<>$`*?\"'"):
+	case len(strings.Fields(one.text)) > 1 && !filepath.IsAbs(one.text):
+		s.fail(one.rng, fmt.Sprintf("%s is one word to %s: there is no shell to take it apart", quoted(one.text), name), fmt.Sprintf("Write %s.", asList(one.text)))
+	case strings.ContainsAny(one.text, " \t|&;<>()$`\\\"'*?[]#~=%{}!"):
+		s.fail(one.rng, fmt.Sprintf("%s is not the name of a program", quoted(one.text)), "There is no shell: write the program alone, then each argument by itself. For a shell's sake, write [\"/bin/sh\", \"-c\", \"…\"].")
+	case strings.Contains(one.text, "/"):
+		s.fail(one.rng, fmt.Sprintf("%s is a relative path", quoted(one.text)), "Write the program's absolute path, or its bare name where it is in the PATH.")
+	}
+}
+
+// asList shows how a command line is written as an argv.
+func asList(line string) string {
+	var words []string
+	for _, word := range strings.Fields(line) {
+		words = append(words, quoted(word))
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}

@@ -1,0 +1,200 @@
+package config
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/certvigil/certvigil/renew"
+)
+
+// maxProfile bounds the name of a certificate profile.
+const maxProfile = 64
+
+func (s scope) issuer(b *hcl.Block) {
+	c := s.read(b.Body, b.DefRange, schema{
+		what:   "an issuer block",
+		attrs:  []string{"directory", "contact", "agree_terms", "profile", "trust_roots"},
+		blocks: []header{{"eab", nil}},
+	})
+	i := Issuer{Name: b.Labels[0]}
+	bound := s.directory(c, &i)
+	i.Contact = s.contact(c)
+	i.AgreeTerms = s.agreeTerms(c)
+	i.Profile = s.profile(c)
+	i.TrustRoots = s.trustRoots(c)
+	if eab := s.one(c, "eab"); eab != nil {
+		i.EAB = s.eab(eab)
+	} else if bound && !c.has("eab") {
+		s.warn(b.DefRange, fmt.Sprintf("%s registers accounts only with an external account binding", i.WellKnown),
+			"Write eab { key_id = \"…\" and hmac_key = credential(\"…\") } with what the CA's console gave you.")
+	}
+	s.cfg.Issuers[i.Name] = i
+}
+
+// directory fills in where the CA is, and tells whether it is known to ask for
+// an external account binding.
+func (s scope) directory(c contents, i *Issuer) bool {
+	attr := c.attrs["directory"]
+	if attr == nil {
+		if !c.has("directory") {
+			s.fail(c.rng, fmt.Sprintf("issuer %s has no directory", quoted(i.Name)), "Write directory = \"letsencrypt\", another well-known name, or the https URL of an ACME directory.")
+		}
+		return false
+	}
+	one, ok := s.text(attr)
+	if !ok {
+		return false
+	}
+	if !strings.ContainsAny(one.text, ":/") {
+		address, err := DirectoryURL(one.text)
+		if err != nil {
+			s.fail(one.rng, "directory names no CA", sentence(err.Error()))
+			return false
+		}
+		one.text = address
+	} else if !s.checkDirectory(one) {
+		return false
+	}
+	i.Directory = one.text
+	ca, _ := caByURL(one.text)
+	i.WellKnown = ca.name
+	return ca.eab
+}
+
+func (s scope) checkDirectory(one item) bool {
+	u, err := url.Parse(one.text)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		s.fail(one.rng, "directory is not a URL", "Write it in full, such as \"https://ca.internal/acme/acme/directory\".")
+	case u.User != nil:
+		s.hide(one.rng)
+		s.fail(one.rng, "directory has a user name or password in it", "Take out all between https:// and the host: ACME has its own accounts.")
+	case u.Scheme != "https":
+		s.fail(one.rng, fmt.Sprintf("directory is %s, and ACME is spoken over https only", quoted(one.text)), fmt.Sprintf("Write %s (RFC 8555, section 6.1); trust_roots names the root of a private CA.", quoted("https://"+u.Host+u.Path)))
+	case u.Fragment != "":
+		s.fail(one.rng, "directory has a fragment", "Take out what follows the #.")
+	default:
+		return true
+	}
+	return false
+}
+
+func (s scope) contact(c contents) []string {
+	attr := c.attrs["contact"]
+	if attr == nil {
+		return nil
+	}
+	items, _ := s.texts(attr)
+	var all []string
+	for _, one := range items {
+		address := strings.TrimPrefix(one.text, "mailto:")
+		if one.text != "" && !mailAddress(address) {
+			s.fail(one.rng, fmt.Sprintf("contact is not a mail address: %s", quoted(one.text)), "Write one address in each string, such as \"ops@example.com\".")
+			continue
+		}
+		all = append(all, address)
+	}
+	return all
+}
+
+// mailAddress tells whether s is one bare address that a CA takes: neither
+// header fields nor a list (RFC 8555, section 7.3).
+func mailAddress(s string) bool {
+	user, domain, ok := strings.Cut(s, "@")
+	if !ok || user == "" || strings.ContainsAny(user, " ,;?<>()\"\\:\t") {
+		return false
+	}
+	_, err := renew.ParseName(domain)
+	return err == nil && !strings.HasPrefix(domain, "*")
+}
+
+func (s scope) agreeTerms(c contents) bool {
+	attr := c.attrs["agree_terms"]
+	if attr == nil {
+		if !c.has("agree_terms") {
+			s.fail(c.rng, "agree_terms is missing", "Read the terms of service of the CA, and write agree_terms = true: without agreement it opens no account.")
+		}
+		return false
+	}
+	agreed, ok := s.boolean(attr)
+	if ok && !agreed {
+		s.fail(attr.Expr.Range(), "agree_terms is false", "A CA opens no account for who does not agree to its terms of service: read them and write true, or take the issuer out.")
+	}
+	return agreed
+}
+
+func (s scope) profile(c contents) string {
+	attr := c.attrs["profile"]
+	if attr == nil {
+		return ""
+	}
+	one, ok := s.text(attr)
+	if !ok {
+		return ""
+	}
+	bad := func(r rune) bool {
+		return !lowerOrDigit(r) && (r < 'A' || r > 'Z') && !strings.ContainsRune("._-", r)
+	}
+	if len(one.text) > maxProfile || strings.ContainsFunc(one.text, bad) {
+		s.fail(one.rng, fmt.Sprintf("profile is not the name of a profile: %s", quoted(one.text)), "Write a name from the directory's list, such as \"tlsserver\".")
+	}
+	return one.text
+}
+
+// trustRoots reads the PEM file that an issuer names.
+func (s scope) trustRoots(c contents) []byte {
+	attr := c.attrs["trust_roots"]
+	if attr == nil {
+		return nil
+	}
+	one, ok := s.text(attr)
+	if !ok || s.opts.skipFiles {
+		return nil
+	}
+	path := one.text
+	if src := s.byName[one.rng.Filename]; src != nil {
+		path = absolute(src.dir, path)
+	}
+	text, _, err := readRegular(path)
+	if err != nil {
+		s.fail(one.rng, fmt.Sprintf("trust_roots can't be read: %v", err), fmt.Sprintf("Make %s a PEM file that the agent may read.", quoted(path)))
+		return nil
+	}
+	s.used[path] = true
+	if problem := checkRoots(text); problem != "" {
+		s.fail(one.rng, "trust_roots "+problem, fmt.Sprintf("Put the CA's root certificates into %s as PEM, and nothing else.", quoted(path)))
+		return nil
+	}
+	return text
+}
+
+// checkRoots says what is wrong with a file of roots; nothing where it is fine.
+func checkRoots(text []byte) string {
+	found := 0
+	for rest := bytes.TrimSpace(text); len(rest) > 0; found++ {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			break
+		}
+		if strings.Contains(block.Type, "PRIVATE KEY") {
+			return "holds a private key"
+		}
+		if block.Type != "CERTIFICATE" {
+			return "holds something else than certificates"
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return "holds a certificate that does not parse"
+		}
+	}
+	if found == 0 {
+		return "holds no certificate"
+	}
+	return ""
+}

@@ -1,0 +1,132 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Where the configuration lies when nobody says.
+const (
+	DefaultFile   = "/etc/certvigil/certvigil.hcl"
+	DefaultFolder = "/etc/certvigil/conf.d"
+)
+
+// Load reads a configuration: a file, or the *.hcl and *.hcl.json files of a
+// directory in lexical order; for the empty path, DefaultFile and then those of
+// DefaultFolder, which may be missing. The Config is nil exactly where the
+// diagnostics have errors. Load reads the files that the configuration names,
+// the environment variables that env names, and nothing else.
+func Load(path string) (*Config, Diagnostics) {
+	return load(path, options{file: DefaultFile, folder: DefaultFolder})
+}
+
+// options are for tests.
+type options struct {
+	file, folder string // the default places
+	skipFiles    bool   // nothing that the configuration names has to exist
+}
+
+func load(path string, opts options) (cfg *Config, diags Diagnostics) {
+	r := newReport()
+	defer func() {
+		if p := recover(); p != nil {
+			cfg, diags = nil, Diagnostics{panicked(p)}
+		}
+	}()
+	var watched []string
+	if path == "" {
+		watched = r.readDefault(opts)
+	} else {
+		watched = r.readPath(path)
+	}
+	for _, src := range r.files {
+		r.parse(src)
+	}
+	if r.failed() { // half of a file would only bring errors that are not there
+		return nil, r.diagnostics()
+	}
+	d := newDecoder(r, opts)
+	cfg = d.decode()
+	cfg.Path = path
+	for _, p := range watched {
+		d.used[absolute("", p)] = true
+	}
+	cfg.Sources = slices.Sorted(maps.Keys(d.used))
+	if r.failed() {
+		cfg = nil
+	}
+	return cfg, r.diagnostics()
+}
+
+// panicked is the answer to a defect of ours, or of the parser's. What the
+// panic says may hold a secret, and so only where it happened is told.
+func panicked(p any) Diagnostic {
+	place := "an unknown place"
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		frame, more := frames.Next()
+		if strings.Contains(frame.Function, "certvigil") && !strings.HasSuffix(frame.Function, "load.func1") {
+			place = fmt.Sprintf("%s:%d", filepath.Base(frame.File), frame.Line)
+			break
+		}
+		if !more {
+			break
+		}
+	}
+	return Diagnostic{
+		Severity: Error,
+		Summary:  fmt.Sprintf("certvigil failed while it read the configuration (%T at %s)", p, place),
+		Advice:   "This is a defect of certvigil: please report it, with the configuration but without its secrets.",
+	}
+}
+
+// readDefault reads the default places and returns what is to be watched.
+func (r *report) readDefault(opts options) []string {
+	r.readFile(opts.file)
+	watched := []string{opts.file}
+	paths, err := listing(opts.folder)
+	if err != nil {
+		return watched
+	}
+	for _, p := range paths {
+		r.readFile(p)
+	}
+	return append(append(watched, opts.folder), paths...)
+}
+
+// readPath reads a file or a directory and returns what is to be watched.
+func (r *report) readPath(path string) []string {
+	if !isDir(path) {
+		r.readFile(path)
+		return []string{path}
+	}
+	paths, err := listing(path)
+	if err != nil {
+		r.unreadable(path, err)
+	}
+	for _, p := range paths {
+		r.readFile(p)
+	}
+	return append([]string{path}, paths...)
+}
+
+func (r *report) readFile(path string) {
+	text, mode, err := readRegular(path)
+	if err != nil {
+		r.unreadable(path, err)
+		return
+	}
+	r.addSource(newSource(path, absolute("", filepath.Dir(path)), mode, text))
+}
+
+func (r *report) unreadable(path string, err error) {
+	r.fail(hcl.Range{Filename: path}, fmt.Sprintf("the configuration can't be read: %v", err),
+		"Name a file, or a directory with *.hcl files, that certvigil may read (--config PATH).")
+}
