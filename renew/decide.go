@@ -133,7 +133,7 @@ func hookPending(now time.Time, h string, f Facts) bool {
 // after every hook had returned 0. Once the hooks ran again they get another
 // proof before they are blamed again.
 func reloadInVain(c Cert, f Facts) bool {
-	for _, p := range liveProofs(c, f) {
+	for _, p := range LiveProofs(c, f) {
 		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() {
 			continue
 		}
@@ -154,7 +154,7 @@ const (
 )
 
 func verifyRule(now time.Time, c Cert, f Facts) (Step, bool) {
-	proofs := liveProofs(c, f)
+	proofs := LiveProofs(c, f)
 	if !inPlace(f) || len(proofs) == 0 {
 		return Step{}, false
 	}
@@ -212,10 +212,10 @@ func retried(s Step, t Trouble, req Request) Step {
 // inPlace tells whether live/<name> shows the held version.
 func inPlace(f Facts) bool { return f.Held.N > 0 && f.Live == f.Held.N }
 
-// liveProofs returns a proof for every endpoint and name that the configuration
+// LiveProofs returns a proof for every endpoint and name that the configuration
 // lists, a zero one (but for address and name) where the live version was not
 // looked for yet.
-func liveProofs(c Cert, f Facts) []Proof {
+func LiveProofs(c Cert, f Facts) []Proof {
 	type target struct{ address, name string }
 	have := make(map[target]Proof, len(f.Journal.Proofs))
 	for _, p := range f.Journal.Proofs {
@@ -249,4 +249,12 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// Renewal returns when the next certificate is to be issued and why, whatever
+// else comes before it. It answers false where none ever is.
+func Renewal(now time.Time, c Cert, f Facts) (Step, bool) {
+	s, ok := issueRule(now, c, f)
+	s.At = later(s.At, now)
+	return s, ok
 }

@@ -143,7 +143,7 @@ func deployHealth(now time.Time, c Cert, f Facts) []Finding {
 // proofHealth: what clients get is not what they should.
 func proofHealth(now time.Time, c Cert, f Facts) []Finding {
 	var found []Finding
-	for _, p := range liveProofs(c, f) {
+	for _, p := range LiveProofs(c, f) {
 		if p.Served || p.CheckedAt.IsZero() {
 			continue
 		}

@@ -48,7 +48,7 @@ func acknowledged(c Cert, f Facts) bool {
 }
 
 func proved(c Cert, f Facts) bool {
-	for _, p := range liveProofs(c, f) {
+	for _, p := range LiveProofs(c, f) {
 		if !p.Served {
 			return false
 		}
