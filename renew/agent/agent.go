@@ -1,0 +1,211 @@
+// Package agent is the lap: gather the facts of one certificate, ask
+// [renew.Decide], perform the one step that it names, record the outcome, and
+// come back. One loop and one heap of due times drive everything; a certificate
+// has neither a goroutine nor a timer of its own. Whatever goes wrong with one
+// certificate, a panic included, becomes a [renew.Trouble] of that certificate
+// and of nobody else.
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/certvigil/certvigil/hooks"
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/probe"
+	"github.com/certvigil/certvigil/renew/store"
+)
+
+// Store is the state directory, or whatever stands in for it.
+type Store interface {
+	Versions(name string) ([]renew.Version, error)
+	Live(name string) (n int, changedAt time.Time, err error)
+	Read(name string, n int) (store.Bundle, error)
+	Link(name string, n int) error
+	LiveDir(name string) string
+	Prune(name string, keep int, spare ...int) error
+	Journal(name string) (renew.Journal, error)
+	Record(name string, j renew.Journal) error
+	Account(directory, eabKeyID string) (store.Account, bool, error)
+}
+
+// Issuer gets certificates. Errors are *renew.Failure where their class is known.
+type Issuer interface {
+	Issue(ctx context.Context, c renew.Cert, held renew.Version, why renew.Reason) (version int, err error)
+	Advise(ctx context.Context, c renew.Cert, held renew.Version) (renew.Advice, error)
+}
+
+// Prober looks at what endpoints serve.
+type Prober interface {
+	Prove(ctx context.Context, e renew.Endpoint, names []string, version int, want probe.Want, patience time.Duration) []renew.Proof
+}
+
+// Runner runs an operator's hook, once for several certificates where it can.
+type Runner interface {
+	Run(ctx context.Context, h hooks.Hook, e hooks.Event, quiet time.Duration) (hooks.Result, error)
+}
+
+// Parts is what an Agent is made of. All but Alive are needed.
+type Parts struct {
+	Store  Store
+	Prober Prober
+	Runner Runner
+	Log    *slog.Logger
+	// Alive is called once a turn of the loop, at least every Turn: a watchdog
+	// that hears nothing knows that the lap is stuck. It may ask for a line that
+	// says how things are.
+	Alive func(status func() string)
+	// Turn is the longest wait between two turns; at most a minute, so that
+	// suspend and a clock that jumps cost no more than that. Zero means a minute.
+	Turn time.Duration
+}
+
+// longestTurn bounds how long the loop ever sleeps, in wall-clock time.
+const longestTurn = time.Minute
+
+// Agent keeps the certificates of one configuration.
+type Agent struct {
+	parts Parts
+	wake  chan struct{}
+	done  chan outcome
+	now   func() time.Time
+
+	mu       sync.Mutex // guards what follows; never held over I/O of a step
+	config   *config.Config
+	issuer   Issuer
+	entries  map[string]*entry
+	queue    queue
+	parked   map[renew.Do]*queue
+	running  map[renew.Do]int
+	requests map[string]renew.Request // an operator's word that is not in the journal yet
+	unsaved  map[string]renew.Journal // what the disk would not take; tried again each lap
+}
+
+// New returns an agent for cfg; nothing happens before Run or Settle.
+func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
+	if parts.Turn <= 0 || parts.Turn > longestTurn {
+		parts.Turn = longestTurn
+	}
+	if parts.Alive == nil {
+		parts.Alive = func(func() string) {}
+	}
+	a := &Agent{
+		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, mostRunning), now: wallClock,
+		entries: map[string]*entry{}, parked: map[renew.Do]*queue{}, running: map[renew.Do]int{},
+		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
+	}
+	a.adopt(cfg, issuer, a.now())
+	return a
+}
+
+// wallClock drops the monotonic reading: due times are wall-clock times, and
+// the monotonic clock stands still while a machine sleeps.
+func wallClock() time.Time { return time.Now().Round(0) }
+
+// Wake makes the agent look at every certificate again soon. It carries no
+// data: a wake that is lost costs a delay, never correctness.
+func (a *Agent) Wake() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Reload puts another configuration in force. Steps under way go on under the
+// one they began with. A certificate whose settings changed is tried at once,
+// whatever it was waiting for.
+func (a *Agent) Reload(cfg *config.Config, issuer Issuer) {
+	a.mu.Lock()
+	a.adopt(cfg, issuer, a.now())
+	a.mu.Unlock()
+	a.Wake()
+}
+
+// ErrUnknown is what a request for a certificate that is not configured gets.
+var ErrUnknown = errors.New("no such certificate is configured")
+
+// Request records an operator's word: try name now, and with force issue a new
+// certificate although none is due. It is durable with the next turn.
+func (a *Agent) Request(name string, force bool) error {
+	a.mu.Lock()
+	_, ok := a.entries[name]
+	if ok {
+		a.requests[name] = renew.Request{At: a.now(), Force: force}
+	}
+	a.mu.Unlock()
+	if !ok {
+		return ErrUnknown
+	}
+	a.Wake()
+	return nil
+}
+
+// drainTime is how long Run waits for steps under way once its context ends.
+const drainTime = 4 * time.Second
+
+// Run keeps the certificates until ctx ends, and returns within five seconds
+// of that.
+func (a *Agent) Run(ctx context.Context) {
+	a.loop(ctx, func() bool { return false })
+}
+
+// Settle does what is due now, and what becomes due by that, and returns when
+// nothing is left to do at once or ctx ends. Names limits it to those; none
+// means all.
+func (a *Agent) Settle(ctx context.Context, names ...string) {
+	a.mu.Lock()
+	if len(names) > 0 {
+		a.only(names)
+	}
+	a.mu.Unlock()
+	a.loop(ctx, a.settled)
+}
+
+// loop is the only place that reads the clock for the laps: each turn starts
+// what is due, then waits for the next due time, an event or an outcome.
+func (a *Agent) loop(ctx context.Context, finished func() bool) {
+	for {
+		now := a.now()
+		next := a.turn(ctx, now)
+		a.parts.Alive(func() string { return a.StatusLine(now) })
+		if finished() {
+			return
+		}
+		timer := time.NewTimer(min(max(next.Sub(now), time.Millisecond), a.parts.Turn))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			a.drain()
+			return
+		case <-a.wake:
+			a.all(a.now())
+		case o := <-a.done:
+			a.finish(o)
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// drain takes in the outcomes of the steps under way, for a while.
+func (a *Agent) drain() {
+	deadline := time.NewTimer(drainTime)
+	defer deadline.Stop()
+	for a.busy() > 0 {
+		select {
+		case o := <-a.done:
+			a.finish(o)
+		case <-deadline.C:
+			return
+		}
+	}
+}
+
+// jitter returns a factor between 0.8 and 1.2, so that certificates that failed
+// together are not retried together.
+func jitter() float64 { return 0.8 + 0.4*rand.Float64() }

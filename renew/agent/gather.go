@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/install"
+)
+
+// gather reads what is true of c now. A journal that the disk would not take,
+// and an operator's request that waits, are written first: until they can be,
+// they are kept in hand, so that a full disk makes no one forget a backoff.
+func (a *Agent) gather(now time.Time, c renew.Cert) (renew.Facts, error) {
+	f, err := Gather(now, a.parts.Store, a.config, c)
+	if err != nil {
+		return f, err
+	}
+	j, dirty := a.unsaved[c.Name]
+	if !dirty {
+		j = f.Journal
+	}
+	if r, ok := a.requests[c.Name]; ok {
+		j.Request, dirty = r, true
+		delete(a.requests, c.Name)
+	}
+	if dirty {
+		f.Journal = j
+		// Power fails before this: the step is decided again from the artefacts, and
+		// the operator sees that nothing happened and asks again.
+		if err := a.parts.Store.Record(c.Name, j); err != nil {
+			a.unsaved[c.Name] = j
+		} else {
+			delete(a.unsaved, c.Name)
+		}
+	}
+	return f, nil
+}
+
+// Gather reads the facts of c from st: parsed files and the journal. Nothing
+// that was known before counts.
+func Gather(now time.Time, st Store, cfg *config.Config, c renew.Cert) (renew.Facts, error) {
+	var f renew.Facts
+	versions, err := st.Versions(c.Name)
+	if err != nil {
+		return f, fmt.Errorf("reading the versions of %s: %w", c.Name, err)
+	}
+	if n := len(versions); n > 0 {
+		f.Newest = versions[n-1]
+	}
+	f.Held = renew.Best(now, versions)
+	if f.Live, f.ChangedAt, err = st.Live(c.Name); err != nil {
+		return f, fmt.Errorf("reading the live link of %s: %w", c.Name, err)
+	}
+	if f.Journal, err = st.Journal(c.Name); err != nil {
+		return f, fmt.Errorf("reading the journal of %s: %w", c.Name, err)
+	}
+	f.Journal.Issued = issuances(c, f.Journal.Issued, versions)
+	if f.HoldUntil, err = holdUntil(st, cfg, c); err != nil {
+		return f, err
+	}
+	if f.Held.N > 0 && len(c.Outputs) > 0 {
+		err = gatherOutputs(st, c, &f)
+	}
+	return f, err
+}
+
+func gatherOutputs(st Store, c renew.Cert, f *renew.Facts) error {
+	b, err := st.Read(c.Name, f.Held.N)
+	if err != nil {
+		return fmt.Errorf("reading version %d of %s: %w", f.Held.N, c.Name, err)
+	}
+	for _, o := range c.Outputs {
+		f.Outputs = append(f.Outputs, install.Check(o, b))
+		if at := install.ChangedAt(o); at.After(f.ChangedAt) {
+			f.ChangedAt = at
+		}
+	}
+	return nil
+}
+
+func holdUntil(st Store, cfg *config.Config, c renew.Cert) (time.Time, error) {
+	if len(c.Issuers) == 0 {
+		return time.Time{}, nil
+	}
+	i := cfg.Issuers[c.Issuers[0].Name]
+	acc, _, err := st.Account(i.Directory, i.EAB.KeyID)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the account at %s: %w", i.Name, err)
+	}
+	return acc.HoldUntil, nil
+}
+
+// issuances adds to what the journal counted the versions that it missed: a
+// crash between the commit of a version and the journal's entry must not make
+// the brake forget it.
+func issuances(c renew.Cert, counted []renew.Issuance, versions []renew.Version) []renew.Issuance {
+	all := slices.Clone(counted)
+	for _, v := range versions {
+		known := v.IssuedAt.IsZero() || slices.ContainsFunc(all, func(i renew.Issuance) bool {
+			return i.At.Equal(v.IssuedAt)
+		})
+		if !known {
+			all = append(all, renew.Issuance{At: v.IssuedAt, Set: renew.Cert{Names: v.Names}.Set(), NotAfter: v.NotAfter})
+		}
+	}
+	slices.SortFunc(all, func(x, y renew.Issuance) int { return x.At.Compare(y.At) })
+	return all[max(0, len(all)-keepIssuances):]
+}
+
+// keepIssuances is more than the brake ever counts.
+const keepIssuances = 32

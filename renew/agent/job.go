@@ -1,0 +1,143 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/certvigil/certvigil/hooks"
+	"github.com/certvigil/certvigil/renew"
+)
+
+// job is one step of one certificate under way.
+type job struct {
+	parts  Parts
+	issuer Issuer
+	hooks  map[string]hooks.Hook
+	now    time.Time // the lap's time
+	began  time.Time // with the monotonic clock, to measure how long the step took
+	cert   renew.Cert
+	facts  renew.Facts
+	step   renew.Step
+	log    *slog.Logger
+
+	unsaved *renew.Journal // set where the journal could not be written
+}
+
+// clock is the lap's time plus what the step took so far.
+func (j *job) clock() time.Time { return j.now.Add(time.Since(j.began)) }
+
+func (j *job) took() time.Duration { return time.Since(j.began).Round(time.Millisecond) }
+
+// perform runs the step and records what came of it.
+func (j *job) perform(ctx context.Context) {
+	defer func() {
+		if r := recover(); r != nil {
+			j.log.Error("step panicked", "step", j.step.Do, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			j.record(func(n *renew.Journal) {
+				j.fail(ctx, n, &renew.Failure{Op: "performing " + string(j.step.Do), Class: renew.Bug, Err: fmt.Errorf("panic: %v", r)})
+			})
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, j.deadline())
+	defer cancel()
+	switch j.step.Do {
+	case renew.Issue:
+		j.issue(ctx)
+	case renew.Install:
+		j.install(ctx)
+	case renew.Deploy:
+		j.deploy(ctx)
+	case renew.Verify:
+		j.verify(ctx)
+	case renew.Advise:
+		j.advise(ctx)
+	}
+}
+
+// Bounds of a step: whatever hangs, the certificate gets its next lap. An order
+// that hangs may cost half of the slack, so that there is time for another.
+const (
+	issueDeadline  = 10 * time.Minute
+	issueShortest  = 15 * time.Second
+	localDeadline  = time.Minute
+	deployOverhead = time.Minute
+)
+
+func (j *job) deadline() time.Duration {
+	switch j.step.Do {
+	case renew.Issue:
+		if slack := renew.Slack(j.cert, j.facts); slack > 0 {
+			return min(issueDeadline, max(issueShortest, slack/2))
+		}
+		return issueDeadline
+	case renew.Deploy:
+		total := deployOverhead
+		for _, h := range j.cert.Hooks {
+			total += 2 * j.hooks[h].Timeout
+		}
+		return total
+	default:
+		return localDeadline
+	}
+}
+
+// record changes the journal and writes it. The journal in hand is the one that
+// the lap read: nobody else writes it while the step is under way.
+func (j *job) record(change func(*renew.Journal)) {
+	n := j.facts.Journal
+	n.Hooks = maps.Clone(n.Hooks)
+	n.Proofs = slices.Clone(n.Proofs)
+	n.Issued = slices.Clone(n.Issued)
+	change(&n)
+	j.facts.Journal, j.unsaved = n, nil
+	// Power fails before this: the step is decided again from the artefacts. What
+	// the journal alone knows (a hook's acknowledgement) is done once more.
+	if err := j.parts.Store.Record(j.cert.Name, n); err != nil {
+		j.unsaved = &n
+		j.log.Error("journal not written", "step", j.step.Do, "err", err)
+	}
+}
+
+// fail enters a failure of the step into the journal and says so once.
+func (j *job) fail(ctx context.Context, n *renew.Journal, err error) {
+	j.failAs(ctx, n, troubleOf(n, j.step.Do), err)
+}
+
+func (j *job) failAs(ctx context.Context, n *renew.Journal, t *renew.Trouble, err error) {
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return // we are being stopped: that is nobody's failure
+	}
+	now, class := j.clock(), renew.ClassOf(err)
+	wait := renew.Backoff(now, j.step.Do, t.Count+1, j.cert, j.facts)
+	retryAt := now.Add(time.Duration(float64(wait) * jitter()))
+	if f, ok := errors.AsType[*renew.Failure](err); ok && !f.RetryAt.IsZero() {
+		retryAt = f.RetryAt
+	}
+	*t = t.Fail(now, retryAt, class, err.Error())
+	level := slog.LevelWarn
+	if class == renew.Refused || class == renew.Config || class == renew.Bug {
+		level = slog.LevelError
+	}
+	j.log.Log(ctx, level, "step failed", "step", j.step.Do, "reason", j.step.Reason, "class", class,
+		"attempt", t.Count, "next", retryAt, "err", err)
+}
+
+// troubleOf is where the journal keeps the failures of a step.
+func troubleOf(n *renew.Journal, do renew.Do) *renew.Trouble {
+	switch do {
+	case renew.Issue:
+		return &n.Issue
+	case renew.Install:
+		return &n.Install
+	case renew.Advise:
+		return &n.Advise
+	default:
+		return &n.Verify
+	}
+}

@@ -1,0 +1,191 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/config"
+)
+
+// Report is what status prints, and its JSON form: fields are added, never
+// renamed.
+type Report struct {
+	Version      string       `json:"version"`
+	Running      bool         `json:"running"` // false: read from the state directory, no agent runs
+	Config       ConfigReport `json:"config"`
+	Certificates []CertReport `json:"certificates"`
+	Watched      []struct{}   `json:"watched"`
+}
+
+// ConfigReport says which configuration is in force, and what is wrong with the
+// one on disk where that could not be taken.
+type ConfigReport struct {
+	Path     string    `json:"path"`
+	LoadedAt time.Time `json:"loaded_at"`
+	Error    *string   `json:"error"`
+}
+
+// CertReport is one certificate's life at a glance.
+type CertReport struct {
+	Name        string           `json:"name"`
+	Names       []string         `json:"names"`
+	Stage       renew.Stage      `json:"stage"`
+	Health      renew.Level      `json:"health"`
+	Reason      renew.Reason     `json:"reason"`
+	Findings    []renew.Finding  `json:"findings"`
+	Issuer      string           `json:"issuer"`
+	Serial      string           `json:"serial"`
+	Fingerprint string           `json:"fingerprint_sha256"`
+	NotBefore   time.Time        `json:"not_before"`
+	NotAfter    time.Time        `json:"not_after"`
+	Version     int              `json:"version"`
+	Live        int              `json:"live"`
+	Busy        renew.Do         `json:"busy,omitempty"` // the step under way
+	Next        renew.Step       `json:"next"`
+	Failure     *FailureReport   `json:"failure"`
+	Hooks       []HookReport     `json:"hooks"`
+	Endpoints   []EndpointReport `json:"endpoints"`
+}
+
+// FailureReport is the failure that stands in the way of the earliest stage.
+type FailureReport struct {
+	Stage   renew.Do    `json:"stage"`
+	Class   renew.Class `json:"class"`
+	Message string      `json:"message"`
+	Count   int         `json:"count"`
+	Since   time.Time   `json:"since"`
+	Next    time.Time   `json:"next"`
+}
+
+// HookReport is one hook of one certificate.
+type HookReport struct {
+	Name         string `json:"name"`
+	Acknowledged int    `json:"acknowledged"`
+	LastError    string `json:"last_error"`
+}
+
+// EndpointReport is what one endpoint answered for one name. CheckedAt is zero
+// where it was not asked for this version yet.
+type EndpointReport struct {
+	Address      string    `json:"address"`
+	Name         string    `json:"name"`
+	Served       bool      `json:"served"`
+	Unverifiable bool      `json:"unverifiable,omitempty"`
+	Fingerprint  string    `json:"fingerprint_sha256"`
+	NotAfter     time.Time `json:"not_after"`
+	CheckedAt    time.Time `json:"checked_at"`
+	Error        string    `json:"error"`
+}
+
+// Worst returns the worst health of all certificates; a configuration that
+// could not be taken is worth attention too.
+func (r Report) Worst() renew.Level {
+	worst := renew.OK
+	if r.Config.Error != nil {
+		worst = renew.Attention
+	}
+	for _, c := range r.Certificates {
+		worst = worst.Worse(c.Health)
+	}
+	return worst
+}
+
+// Report describes every certificate as the last look saw it.
+func (a *Agent) Report(now time.Time) []CertReport {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := make([]CertReport, 0, len(a.entries))
+	for _, c := range a.config.Certs {
+		e, ok := a.entries[c.Name]
+		if !ok {
+			continue
+		}
+		r := Describe(now, c, e.facts)
+		r.Busy = e.busy
+		if e.err != "" {
+			r.Health, r.Reason = renew.Critical, renew.Unreadable
+			r.Findings = append([]renew.Finding{{Level: renew.Critical, Reason: renew.Unreadable, Detail: e.err}}, r.Findings...)
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// Offline describes every certificate of cfg from st alone, with no agent's help.
+func Offline(now time.Time, st Store, cfg *config.Config) []CertReport {
+	list := make([]CertReport, 0, len(cfg.Certs))
+	for _, c := range cfg.Certs {
+		f, err := Gather(now, st, cfg, c)
+		r := Describe(now, c, f)
+		if err != nil {
+			r.Health, r.Reason = renew.Critical, renew.Unreadable
+			r.Findings = append(r.Findings, renew.Finding{Level: renew.Critical, Reason: renew.Unreadable, Detail: err.Error()})
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// Describe turns a certificate and its facts into its report.
+func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
+	v := renew.Health(now, c, f)
+	r := CertReport{
+		Name: c.Name, Names: c.Names, Stage: renew.StageOf(c, f), Health: v.Level, Reason: v.Reason(),
+		Findings: append([]renew.Finding{}, v.Findings...),
+		Issuer:   f.Held.Issuer, Serial: f.Held.Serial, Fingerprint: f.Held.Fingerprint,
+		NotBefore: f.Held.NotBefore, NotAfter: f.Held.NotAfter, Version: f.Held.N, Live: f.Live,
+		Next: headline(now, c, f), Failure: firstFailure(c, f), Hooks: []HookReport{}, Endpoints: []EndpointReport{},
+	}
+	for _, h := range c.Hooks {
+		rec := f.Journal.Hooks[h]
+		r.Hooks = append(r.Hooks, HookReport{Name: h, Acknowledged: rec.Acknowledged, LastError: rec.Trouble.Message})
+	}
+	for _, p := range renew.LiveProofs(c, f) {
+		r.Endpoints = append(r.Endpoints, EndpointReport{
+			Address: p.Address, Name: p.Name, Served: p.Served, Unverifiable: p.Unverifiable,
+			Fingerprint: p.Fingerprint, NotAfter: p.NotAfter, CheckedAt: p.CheckedAt, Error: p.Error,
+		})
+	}
+	return r
+}
+
+// headline is the next step that changes something: looking at endpoints and
+// asking the CA go on all the time and are nobody's news.
+func headline(now time.Time, c renew.Cert, f renew.Facts) renew.Step {
+	next := renew.Decide(now, c, f)
+	if next.Do != renew.Verify && next.Do != renew.Advise && next.Do != renew.Wait {
+		return next
+	}
+	for _, s := range renew.Ahead(now, c, f) {
+		quiet := s.Do == renew.Advise || (s.Do == renew.Verify && s.Reason == renew.ProofDue)
+		if !quiet && (next.Reason == renew.ProofDue || next.Do == renew.Advise || s.At.Before(next.At)) {
+			next = s
+		}
+	}
+	return next
+}
+
+func firstFailure(c renew.Cert, f renew.Facts) *FailureReport {
+	j := f.Journal
+	report := func(stage renew.Do, t renew.Trouble) *FailureReport {
+		return &FailureReport{stage, t.Class, t.Message, t.Count, t.Since, t.RetryAt}
+	}
+	switch {
+	case j.Issue.Count > 0:
+		return report(renew.Issue, j.Issue)
+	case j.Install.Count > 0:
+		return report(renew.Install, j.Install)
+	}
+	for _, h := range c.Hooks {
+		if t := j.Hooks[h].Trouble; t.Count > 0 {
+			return report(renew.Deploy, t)
+		}
+	}
+	if j.Verify.Count > 0 {
+		return report(renew.Verify, j.Verify)
+	}
+	if j.Advise.Count > 0 {
+		return report(renew.Advise, j.Advise)
+	}
+	return nil
+}

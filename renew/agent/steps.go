@@ -1,0 +1,248 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"github.com/certvigil/certvigil/hooks"
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/install"
+	"github.com/certvigil/certvigil/renew/probe"
+)
+
+// keepVersions is how many versions stay on disk, beside any that is served.
+const keepVersions = 5
+
+func (j *job) issue(ctx context.Context) {
+	n, err := j.issuer.Issue(ctx, j.cert, j.facts.Held, j.step.Reason)
+	var v renew.Version
+	if err == nil {
+		v, err = j.version(n)
+	}
+	j.record(func(n *renew.Journal) {
+		if err != nil {
+			j.fail(ctx, n, err)
+			return
+		}
+		n.Issue = renew.Trouble{}
+		n.Issued = issuances(j.cert, n.Issued, []renew.Version{v})
+	})
+	if err == nil {
+		j.log.Info("certificate issued", "version", v.N, "issuer", v.Issuer, "reason", j.step.Reason,
+			"not_after", v.NotAfter, "took", j.took())
+	}
+}
+
+// version reads back the version that was just committed.
+func (j *job) version(n int) (renew.Version, error) {
+	versions, err := j.parts.Store.Versions(j.cert.Name)
+	if err != nil {
+		return renew.Version{}, err
+	}
+	for _, v := range versions {
+		if v.N == n && v.Usable() {
+			return v, nil
+		}
+		if v.N == n {
+			return v, &renew.Failure{Op: fmt.Sprintf("reading back version %d", n), Class: renew.Local, Err: errors.New(v.FaultDetail)}
+		}
+	}
+	return renew.Version{}, &renew.Failure{Op: fmt.Sprintf("reading back version %d", n), Class: renew.Local, Err: errors.New("it is not there")}
+}
+
+// install switches the live link, then writes each output that differs. One
+// that can't be written does not keep the others from being written.
+func (j *job) install(ctx context.Context) {
+	held := j.facts.Held
+	var errs []error
+	if j.facts.Live != held.N {
+		// Power fails after this: key and certificate have switched together; the
+		// outputs are found to differ at the next start and are written then.
+		if err := j.parts.Store.Link(j.cert.Name, held.N); err != nil {
+			errs = append(errs, fmt.Errorf("linking version %d: %w", held.N, err))
+		}
+	}
+	b, err := j.parts.Store.Read(j.cert.Name, held.N)
+	if err != nil {
+		errs = append(errs, err)
+	} else {
+		for i, o := range j.cert.Outputs {
+			if i < len(j.facts.Outputs) && j.facts.Outputs[i].InPlace {
+				continue
+			}
+			errs = append(errs, install.Write(o, b))
+		}
+	}
+	err = errors.Join(errs...)
+	j.record(func(n *renew.Journal) {
+		if err != nil {
+			j.fail(ctx, n, &renew.Failure{Op: "installing", Class: renew.Local, Err: err})
+			return
+		}
+		n.Install, n.Verify = renew.Trouble{}, renew.Trouble{}
+		for name, h := range n.Hooks { // another version: no hook has failed for it
+			h.Trouble = renew.Trouble{}
+			n.Hooks[name] = h
+		}
+	})
+	if err == nil {
+		j.log.Info("installed", "version", held.N, "reason", j.step.Reason)
+	}
+}
+
+// Hooks of certificates that change together run once: a reload waits until
+// nothing joined it for this long. It shrinks with the lifetime.
+const (
+	quietTime    = 2 * time.Second
+	quietPortion = 60
+)
+
+func (j *job) quiet() time.Duration {
+	return min(quietTime, j.facts.Held.Lifetime()/quietPortion)
+}
+
+// deploy runs the hooks that are due, one after the other; one that fails does
+// not stop the next.
+func (j *job) deploy(ctx context.Context) {
+	live := j.parts.Store.LiveDir(j.cert.Name)
+	event := hooks.Event{
+		Cert: j.cert.Name, Names: j.cert.Names, Version: j.facts.Live, Dir: live,
+		Fullchain: filepath.Join(live, "fullchain.pem"), Key: filepath.Join(live, "privkey.pem"),
+		Fingerprint: j.facts.Held.Fingerprint, Reason: string(j.step.Reason),
+	}
+	for _, name := range renew.DueHooks(j.now, j.cert, j.facts) {
+		ran := j.clock() // what changes on disk from here on needs another run
+		res, err := j.parts.Runner.Run(ctx, j.hooks[name], event, j.quiet())
+		j.record(func(n *renew.Journal) {
+			if n.Hooks == nil {
+				n.Hooks = map[string]renew.HookRecord{}
+			}
+			rec := n.Hooks[name]
+			if err != nil {
+				j.failAs(ctx, n, &rec.Trouble, hookFailure(name, err))
+			} else {
+				rec = renew.HookRecord{Acknowledged: event.Version, RanAt: ran}
+			}
+			n.Hooks[name] = rec
+		})
+		if err != nil {
+			continue
+		}
+		if res.Test > 0 {
+			j.log.Info("hook tested", "hook", name, "took", res.Test.Round(time.Millisecond))
+		}
+		j.log.Info("hook acknowledged", "hook", name, "version", event.Version, "took", res.Reload.Round(time.Millisecond))
+	}
+}
+
+func hookFailure(name string, err error) error {
+	return &renew.Failure{Op: "running hook " + name, Class: renew.Local, Err: err}
+}
+
+// How long a proof waits for the new certificate to appear. nginx with 5,000
+// server blocks takes 7 s to begin; a look without a reload before it needs
+// only patience for a hiccup.
+const (
+	reloadPatience = 10 * time.Second
+	idlePatience   = 2 * time.Second
+	slackShare     = 4 // at most this part of the slack, for very short certificates
+)
+
+func (j *job) patience() time.Duration {
+	p := idlePatience
+	for _, r := range j.facts.Journal.Hooks {
+		if r.Acknowledged == j.facts.Live && j.step.Reason != renew.ProofDue {
+			p = reloadPatience
+		}
+	}
+	return min(p, renew.Slack(j.cert, j.facts)/slackShare)
+}
+
+func (j *job) verify(ctx context.Context) {
+	want := probe.Want{Fingerprint: j.facts.Held.Fingerprint, ChainDigest: j.facts.Held.ChainDigest}
+	var proofs []renew.Proof
+	for _, e := range j.cert.Endpoints {
+		proofs = append(proofs, j.parts.Prober.Prove(ctx, e, e.NamesOr(j.cert.Names), j.facts.Live, want, j.patience())...)
+	}
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
+		return
+	}
+	now := j.clock()
+	var missed error
+	for i := range proofs {
+		proofs[i].CheckedAt = now
+		if p := proofs[i]; !p.Served && missed == nil {
+			missed = fmt.Errorf("%s for %s: %s", p.Address, p.Name, p.Error)
+		}
+	}
+	before := renew.StageOf(j.cert, j.facts)
+	j.record(func(n *renew.Journal) {
+		n.Proofs = proofs
+		if missed != nil {
+			j.fail(ctx, n, &renew.Failure{Op: "proving version " + fmt.Sprint(j.facts.Live), Class: renew.Local, Err: missed})
+			return
+		}
+		n.Verify = renew.Trouble{}
+	})
+	if missed != nil {
+		return
+	}
+	if before != renew.Served && renew.StageOf(j.cert, j.facts) == renew.Served {
+		j.logServed(now, len(proofs))
+	}
+	j.prune(proofs)
+}
+
+func (j *job) logServed(now time.Time, endpoints int) {
+	next, _ := renew.Renewal(now, j.cert, j.facts)
+	j.log.Info("served", "version", j.facts.Live, "endpoints", endpoints, "took", j.took(),
+		"fingerprint", j.facts.Held.Fingerprint, "next", next.At, "next_reason", next.Reason)
+}
+
+// prune drops old versions, never one that an endpoint still answers with.
+func (j *job) prune(proofs []renew.Proof) {
+	versions, err := j.parts.Store.Versions(j.cert.Name)
+	if err != nil || len(versions) <= keepVersions {
+		return
+	}
+	spare := []int{j.facts.Live}
+	for _, v := range versions {
+		for _, p := range proofs {
+			if v.Fingerprint != "" && p.Fingerprint == v.Fingerprint {
+				spare = append(spare, v.N)
+			}
+		}
+	}
+	if err := j.parts.Store.Prune(j.cert.Name, keepVersions, spare...); err != nil {
+		j.log.Warn("old versions not pruned", "err", err)
+	}
+}
+
+func (j *job) advise(ctx context.Context) {
+	a, err := j.issuer.Advise(ctx, j.cert, j.facts.Held)
+	old := j.facts.Journal.Advice
+	moved := false
+	j.record(func(n *renew.Journal) {
+		if err != nil {
+			j.fail(ctx, n, err)
+			return
+		}
+		n.Advise = renew.Trouble{}
+		same := a.CertID == old.CertID && a.Start.Equal(old.Start) && a.End.Equal(old.End)
+		switch {
+		case same:
+			a.Chosen = old.Chosen // drawn once a window
+		case !a.Start.IsZero():
+			a.Chosen = renew.Draw(j.facts.Held, a.Start, a.End, rand.Float64())
+			moved = a.CertID == old.CertID && !old.Start.IsZero()
+		}
+		n.Advice = a
+	})
+	if err == nil && (moved || (a.Explanation != "" && a.Explanation != old.Explanation)) {
+		j.log.Warn("the CA moved its renewal window", "start", a.Start, "end", a.End, "chosen", a.Chosen, "explanation", a.Explanation)
+	}
+}

@@ -1,0 +1,130 @@
+// Package status is how the agent is asked and told: HTTP over a UNIX socket
+// (mode 0660) for the command line, and a page for browsers.
+//
+// Whoever may open the socket (root, the service's user and its group) may
+// read. Only root and the service's own user may act; the kernel vouches for
+// who they are (SO_PEERCRED). No TCP port acts on anything.
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/certvigil/certvigil/renew/agent"
+)
+
+// Source is what the socket and the page show and do.
+type Source interface {
+	Report() agent.Report
+	Plan(until time.Time) []agent.Planned
+	Request(name string, force bool) error
+}
+
+// Limits of both listeners: they serve one host's operators, not the world.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	writeTimeout  = 30 * time.Second
+	headerBytes   = 16 << 10
+	bodyBytes     = 64 << 10
+)
+
+// RenewRequest is the body of POST /v1/renew.
+type RenewRequest struct {
+	Name  string `json:"name"`
+	Force bool   `json:"force"`
+}
+
+// Listen opens the control socket at path. One left behind by an agent that was
+// killed is replaced: the state directory's lock has told already that no other
+// runs. Anything but a socket at path is an error.
+func Listen(path string) (net.Listener, error) {
+	if fi, err := os.Lstat(path); err == nil {
+		if fi.Mode().Type() != os.ModeSocket {
+			return nil, fmt.Errorf("opening the control socket: %s is there and is no socket", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("removing the old control socket: %w", err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("making the control socket's directory: %w", err)
+	}
+	// The socket is made with no rights for others from its first moment on.
+	old := unix.Umask(0o117)
+	l, err := net.Listen("unix", path)
+	unix.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("opening the control socket: %w", err)
+	}
+	return l, nil
+}
+
+// ServeControl answers on the control socket until ctx ends.
+func ServeControl(ctx context.Context, l net.Listener, src Source, log *slog.Logger) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, src.Report()) })
+	mux.HandleFunc("GET /v1/plan", func(w http.ResponseWriter, r *http.Request) {
+		until, err := time.Parse(time.RFC3339, r.URL.Query().Get("until"))
+		if err != nil {
+			refuse(w, http.StatusBadRequest, err)
+			return
+		}
+		reply(w, http.StatusOK, src.Plan(until))
+	})
+	mux.HandleFunc("POST /v1/renew", func(w http.ResponseWriter, r *http.Request) {
+		if err := mayAct(r.Context()); err != nil {
+			refuse(w, http.StatusForbidden, err)
+			return
+		}
+		var req RenewRequest
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyBytes)).Decode(&req); err != nil {
+			refuse(w, http.StatusBadRequest, err)
+			return
+		}
+		switch err := src.Request(req.Name, req.Force); {
+		case errors.Is(err, agent.ErrUnknown):
+			refuse(w, http.StatusNotFound, err)
+		case err != nil:
+			refuse(w, http.StatusInternalServerError, err)
+		default:
+			log.Info("renewal requested", "cert", req.Name, "force", req.Force)
+			reply(w, http.StatusAccepted, req)
+		}
+	})
+	return serve(ctx, l, mux)
+}
+
+// serve runs an HTTP server with this package's limits until ctx ends.
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler: h, ConnContext: withPeer,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: headerBytes,
+	}
+	stop := context.AfterFunc(ctx, func() { srv.Close() })
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func reply(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v) // the reader has gone: nobody is left to tell
+}
+
+func refuse(w http.ResponseWriter, code int, err error) {
+	reply(w, code, map[string]string{"error": err.Error()})
+}
