@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/certvigil/certvigil/renew/config"
+)
+
+// globals are the flags that every subcommand knows.
+type globals struct {
+	config    string
+	socket    string
+	logLevel  string
+	logFormat string
+}
+
+func rootCommand() *cobra.Command {
+	g := &globals{}
+	root := &cobra.Command{
+		Use:           "certvigil",
+		Short:         "Keep every TLS certificate on this host from lapsing",
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&g.config, "config", "", "configuration `file` or directory (default /etc/certvigil/certvigil.hcl, then conf.d/*.hcl beside it)")
+	flags.StringVar(&g.socket, "socket", "", "control `socket` of the running agent (default: the configuration's, /run/certvigil/control.sock)")
+	flags.StringVar(&g.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&g.logFormat, "log-format", "text", "text or json")
+	root.AddCommand(
+		runCommand(g), applyCommand(g), planCommand(g), statusCommand(g), renewCommand(g),
+		probeCommand(), validateCommand(g), fmtCommand(), versionCommand(),
+	)
+	return root
+}
+
+// logger writes to w as the flags say.
+func (g *globals) logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(g.logLevel)); err != nil {
+		return nil, &exit{exitUnknown, fmt.Errorf("--log-level %q: write debug, info, warn or error", g.logLevel)}
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	switch g.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	default:
+		return nil, &exit{exitUnknown, fmt.Errorf("--log-format %q: write text or json", g.logFormat)}
+	}
+}
+
+// load reads the configuration; warnings go to standard error.
+func (g *globals) load() (*config.Config, error) {
+	cfg, diags := config.Load(g.config)
+	if cfg == nil || diags.HasErrors() {
+		return nil, &exit{exitUnknown, fmt.Errorf("the configuration can't be used:\n\n%s", diags)}
+	}
+	if diags.Len() > 0 {
+		fmt.Fprintln(os.Stderr, diags.String())
+	}
+	return cfg, nil
+}
+
+// controlSocket is where the agent listens: the flag, else the configuration's.
+func (g *globals) controlSocket(cfg *config.Config) string {
+	if g.socket != "" {
+		return g.socket
+	}
+	return cfg.Agent.Socket
+}

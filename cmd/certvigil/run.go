@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/spf13/cobra"
+
+	"github.com/certvigil/certvigil/hooks"
+	"github.com/certvigil/certvigil/renew/agent"
+	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/issue"
+	"github.com/certvigil/certvigil/renew/probe"
+	"github.com/certvigil/certvigil/renew/status"
+	"github.com/certvigil/certvigil/renew/store"
+	"github.com/certvigil/certvigil/renew/watch"
+)
+
+func runCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Run the agent in the foreground: what the systemd service does",
+		Long: `Run the agent in the foreground: what the systemd service does.
+
+SIGHUP, and a change of the configuration on disk, load the configuration
+anew; where it has an error the one in force stays in force. SIGTERM ends the
+agent within five seconds.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := g.logger(os.Stderr)
+			if err != nil {
+				return err
+			}
+			cfg, err := g.load()
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context(), g, cfg, log)
+		},
+	}
+}
+
+// run wires the rooms in the order in which they depend on each other, serves
+// until ctx ends, and takes them down in reverse.
+func run(ctx context.Context, g *globals, cfg *config.Config, log *slog.Logger) error {
+	st, err := store.Open(cfg.Agent.StateDir)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	sockets, err := activation.ListenersWithNames()
+	if err != nil {
+		return fmt.Errorf("taking over systemd's sockets: %w", err)
+	}
+	responder := issue.NewResponder(sockets, log)
+	defer responder.Close()
+	runner := hooks.New(log)
+	defer runner.Close()
+	control, err := status.Listen(g.controlSocket(cfg))
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	page, err := listenPage(cfg)
+	if err != nil {
+		return err
+	}
+	watcher := watch.New(log, 0, 0)
+	defer watcher.Close()
+
+	n := newNotifier(log)
+	s := &service{flags: g, store: st, responder: responder, watcher: watcher, notify: n, log: log}
+	issuer, err := s.issuerFor(cfg)
+	if err != nil {
+		return err
+	}
+	s.agent = agent.New(agent.Parts{
+		Store: st, Prober: &probe.Prober{}, Runner: runner, Log: log, Alive: n.alive, Turn: n.turn(),
+	}, cfg, issuer)
+	s.inForce(cfg, issuer)
+
+	var running sync.WaitGroup
+	running.Go(func() { s.watch(ctx) })
+	running.Go(func() { s.served(status.ServeControl(ctx, control, s, log), "control socket") })
+	if page != nil {
+		log.Info("status page", "address", "http://"+page.Addr().String()+"/")
+		running.Go(func() { s.served(status.ServePage(ctx, page, s), "status page") })
+	}
+	log.Info("agent started", "version", version, "state_dir", cfg.Agent.StateDir, "certificates", len(cfg.Certs))
+	n.ready()
+	s.agent.Run(ctx)
+	n.stopping()
+	log.Info("agent stopped")
+	return nil
+}
+
+func listenPage(cfg *config.Config) (net.Listener, error) {
+	if cfg.Agent.Listen == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", cfg.Agent.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("opening the status page's listener: %w", err)
+	}
+	return l, nil
+}
+
+// watch wakes the agent when a file changed, and loads the configuration anew
+// on SIGHUP or when its files changed.
+func (s *service) watch(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			s.reload()
+		case <-s.watcher.C():
+			if s.sourcesChanged() {
+				s.reload()
+			}
+			s.agent.Wake()
+		}
+	}
+}
+
+// served says why one of the listeners ended, which it only does on an error.
+func (s *service) served(err error, what string) {
+	if err != nil {
+		s.log.Error("listener failed", "listener", what, "err", err)
+	}
+}
+
+// Report implements status.Source.
+func (s *service) Report() agent.Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return agent.Report{
+		Version: version, Running: true, Watched: []struct{}{},
+		Config:       agent.ConfigReport{Path: s.path(), LoadedAt: s.loadedAt, Error: s.broken},
+		Certificates: s.agent.Report(time.Now()),
+	}
+}
+
+// Plan implements status.Source.
+func (s *service) Plan(until time.Time) []agent.Planned { return s.agent.Plan(time.Now(), until) }
+
+// Request implements status.Source.
+func (s *service) Request(name string, force bool) error { return s.agent.Request(name, force) }

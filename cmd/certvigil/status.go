@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/agent"
+	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/status"
+	"github.com/certvigil/certvigil/renew/store"
+)
+
+func statusCommand(g *globals) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status [NAME]",
+		Short: "Show how every certificate is, and what comes next",
+		Long: `Show how every certificate is, and what comes next.
+
+Exit codes: 0 all is well, 1 a human should look, 2 critical, 3 unknown.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := report(cmd.Context(), g, time.Now())
+			if err != nil {
+				return &exit{exitUnknown, err}
+			}
+			if len(args) == 1 {
+				r.Certificates = slices.DeleteFunc(r.Certificates, func(c agent.CertReport) bool { return c.Name != args[0] })
+				if len(r.Certificates) == 0 {
+					return &exit{exitUnknown, fmt.Errorf("no certificate %q is configured", args[0])}
+				}
+			}
+			if asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				if err := enc.Encode(r); err != nil {
+					return err
+				}
+			} else {
+				printStatus(cmd.OutOrStdout(), r, time.Now())
+			}
+			return health(r.Worst())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// report asks the running agent. Where none runs it works from the state
+// directory, and says so; that nobody keeps the certificates is then worth
+// attention itself.
+func report(ctx context.Context, g *globals, now time.Time) (agent.Report, error) {
+	if g.socket != "" { // the configuration may be broken: the agent knows its own
+		if r, err := status.NewClient(g.socket).Report(ctx); err == nil || !errors.Is(err, status.ErrNotRunning) {
+			return r, err
+		}
+	}
+	cfg, loadErr := g.load()
+	if loadErr != nil {
+		// The agent may run on with the configuration before.
+		r, err := status.NewClient(config.DefaultSocket).Report(ctx)
+		if err != nil {
+			return r, loadErr
+		}
+		return r, nil
+	}
+	r, err := status.NewClient(g.controlSocket(cfg)).Report(ctx)
+	if err == nil || !errors.Is(err, status.ErrNotRunning) {
+		return r, err
+	}
+	r = agent.Report{Version: version, Watched: []struct{}{}, Config: agent.ConfigReport{Path: cfg.Path, LoadedAt: now}}
+	st, err := store.OpenReadOnly(cfg.Agent.StateDir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		r.Certificates = agent.Offline(now, emptyStore{}, cfg)
+	case err != nil:
+		return r, err
+	default:
+		defer st.Close()
+		r.Certificates = agent.Offline(now, st, cfg)
+	}
+	return r, nil
+}
+
+func printStatus(w io.Writer, r agent.Report, now time.Time) {
+	if r.Config.Error != nil {
+		fmt.Fprintf(w, "The configuration on disk was refused; the one before is in force:\n%s\n", *r.Config.Error)
+	}
+	if len(r.Certificates) == 0 {
+		fmt.Fprintln(w, "No certificate is configured.")
+		return
+	}
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(tw, "CERTIFICATE\tHEALTH\tSTAGE\tEXPIRES\tNEXT")
+	for _, c := range r.Certificates {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", c.Name, c.Health, c.Stage, expiry(now, c), next(now, c))
+	}
+	tw.Flush()
+	for _, c := range r.Certificates {
+		printFindings(w, c)
+	}
+}
+
+func expiry(now time.Time, c agent.CertReport) string {
+	switch {
+	case c.NotAfter.IsZero():
+		return "-"
+	case !now.Before(c.NotAfter):
+		return "expired"
+	default:
+		return "in " + in(now, c.NotAfter)
+	}
+}
+
+func next(now time.Time, c agent.CertReport) string {
+	when := in(now, c.Next.At)
+	if when != "now" {
+		when = "in " + when
+	}
+	return fmt.Sprintf("%s %s (%s)", c.Next.Do, when, c.Next.Reason)
+}
+
+// printFindings says what is the matter with c, and with which endpoint.
+func printFindings(w io.Writer, c agent.CertReport) {
+	for _, f := range c.Findings {
+		if f.Level == renew.OK && f.Reason != renew.NobodyProves {
+			continue
+		}
+		fmt.Fprintf(w, "\n%s: %s: %s\n", c.Name, f.Reason, f.Detail)
+	}
+	if f := c.Failure; f != nil && c.Health != renew.OK {
+		fmt.Fprintf(w, "  %s failed %d times since %s (%s), next try %s\n    %s\n",
+			f.Stage, f.Count, f.Since.Local().Format("2006-01-02 15:04:05"), f.Class, f.Next.Local().Format("15:04:05"), f.Message)
+	}
+}
