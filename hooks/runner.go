@@ -45,7 +45,7 @@ type Runner struct {
 // New returns a Runner. Programs get the PATH and LANG that the agent has now.
 func New(log *slog.Logger) *Runner {
 	r := &Runner{
-		Grace: defaultGrace, Units: bus{}, log: log,
+		Grace: defaultGrace, Units: systemBus(), log: log,
 		path: os.Getenv("PATH"), lang: os.Getenv("LANG"),
 		closing: make(chan struct{}), lines: make(map[string]*line),
 	}

@@ -22,22 +22,27 @@ type Units interface {
 // bus is systemd over the system's D-Bus. It connects anew for each job: jobs
 // are rare, and a connection kept for weeks would have to survive restarts of
 // the bus.
-type bus struct{}
-
-func (bus) Reload(ctx context.Context, unit string) error {
-	return job(ctx, "reload", unit, (*systemd.Conn).ReloadUnitContext)
+type bus struct {
+	dial func(ctx context.Context) (*systemd.Conn, error)
 }
 
-func (bus) Start(ctx context.Context, unit string) error {
-	return job(ctx, "start", unit, (*systemd.Conn).StartUnitContext)
+// systemBus reaches systemd over the system's bus, as root also without one.
+func systemBus() bus { return bus{dial: systemd.NewWithContext} }
+
+func (b bus) Reload(ctx context.Context, unit string) error {
+	return b.job(ctx, "reload", unit, (*systemd.Conn).ReloadUnitContext)
+}
+
+func (b bus) Start(ctx context.Context, unit string) error {
+	return b.job(ctx, "start", unit, (*systemd.Conn).StartUnitContext)
 }
 
 type enqueue func(c *systemd.Conn, ctx context.Context, unit, mode string, result chan<- string) (int, error)
 
 // job enqueues one job and waits for its result: the call itself returns before
 // anything has happened.
-func job(ctx context.Context, verb, unit string, enqueue enqueue) error {
-	conn, err := connect(ctx)
+func (b bus) job(ctx context.Context, verb, unit string, enqueue enqueue) error {
+	conn, err := b.connect(ctx)
 	if err != nil {
 		return fmt.Errorf("asking systemd to %s %s: %w", verb, unit, err)
 	}
@@ -55,14 +60,14 @@ func job(ctx context.Context, verb, unit string, enqueue enqueue) error {
 }
 
 // connect bounds the dialling by ctx, which the client itself does not do.
-func connect(ctx context.Context) (*systemd.Conn, error) {
+func (b bus) connect(ctx context.Context) (*systemd.Conn, error) {
 	type dialled struct {
 		conn *systemd.Conn
 		err  error
 	}
 	done := make(chan dialled, 1)
 	go func() {
-		conn, err := systemd.NewWithContext(ctx)
+		conn, err := b.dial(ctx)
 		done <- dialled{conn, err}
 	}()
 	select {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 )
 
@@ -96,14 +97,17 @@ func concrete(name string) string {
 	return name
 }
 
-// brief takes the addresses out of an error of package net: they are told once
-// by whoever reports it.
+// brief takes addresses and system calls out of an error of package net: the
+// address is told once, by whoever reports it.
 func brief(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
 		if op.Timeout() {
 			return errNoAnswer
 		}
-		return op.Err
+		err = op.Err
+	}
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		return call.Err
 	}
 	return err
 }

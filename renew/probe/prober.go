@@ -150,18 +150,24 @@ type host struct {
 	addr  netip.AddrPort
 	slots chan struct{}
 
-	mu    sync.Mutex
-	since time.Time // when it last let a connection time out
-	err   error
+	mu       sync.Mutex // guards what follows
+	answered bool       // a handshake was answered there
+	since    time.Time  // when it last let one time out
+	err      error
 }
 
 // note keeps in mind that nothing answers there at all, so that a hundred names
-// need not find out one after the other, at 5 s each.
+// need not find out one after the other, at 5 s each. A handshake that hangs
+// where others are answered is the affair of its name alone.
 func (h *host) note(err error) {
-	if dial, ok := errors.AsType[dialError](err); ok && errors.Is(dial, errNoAnswer) {
-		h.mu.Lock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, dial := errors.AsType[dialError](err)
+	switch {
+	case err == nil:
+		h.answered = true
+	case errors.Is(err, errNoAnswer) && (dial || !h.answered):
 		h.since, h.err = time.Now(), err
-		h.mu.Unlock()
 	}
 }
 

@@ -66,7 +66,7 @@ func (w *Watcher) channels() (<-chan fsnotify.Event, <-chan error) {
 }
 
 // event marks the paths that an event concerns, and reports whether there are any.
-func (w *Watcher) event(ev fsnotify.Event, ok bool) bool {
+func (w *Watcher) event(ev fsnotify.Event, ok bool) (concerned bool) {
 	if !ok {
 		return w.lost(false)
 	}
@@ -74,25 +74,27 @@ func (w *Watcher) event(ev fsnotify.Event, ok bool) bool {
 	defer w.mu.Unlock()
 	full := filepath.Clean(ev.Name) // below "/" it has two slashes
 	for _, s := range []spot{{filepath.Dir(full), filepath.Base(full)}, {filepath.Dir(full), ""}, {full, ""}} {
-		w.mark(w.spots[s])
+		concerned = w.mark(w.spots[s]) || concerned
 	}
 	if a := w.dirs[full]; a != nil {
 		// A watched directory itself was moved, deleted or changed. All that
 		// lies in it is concerned, and its watch may have gone with it.
 		for s, paths := range w.spots {
 			if s.dir == full {
-				w.mark(paths)
+				concerned = w.mark(paths) || concerned
 			}
 		}
 		w.replace(full, a)
 	}
-	return len(w.dirty) > 0
+	return concerned
 }
 
-func (w *Watcher) mark(paths []*path) {
+// mark reports whether there was anything to mark.
+func (w *Watcher) mark(paths []*path) bool {
 	for _, p := range paths {
 		w.dirty[p] = true
 	}
+	return len(paths) > 0
 }
 
 // lost marks everything. open tells whether inotify is still there.
@@ -115,7 +117,6 @@ func (w *Watcher) flush() {
 	if w.all {
 		w.sweep()
 		w.report()
-		return
 	}
 	for p := range w.dirty {
 		w.settle(p)
