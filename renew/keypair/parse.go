@@ -139,11 +139,14 @@ func serialBytes(serial *big.Int) []byte {
 }
 
 // namesOf lists what the leaf is for: its DNS names in lower case and its IP
-// addresses, sorted, each once.
+// addresses, sorted, each once. An address that is written as a DNS name is none
+// of them: clients look for it among the addresses only (RFC 9525, section 6.5).
 func namesOf(leaf *x509.Certificate) []string {
 	names := make([]string, 0, len(leaf.DNSNames)+len(leaf.IPAddresses))
 	for _, name := range leaf.DNSNames {
-		names = append(names, strings.ToLower(name))
+		if _, err := netip.ParseAddr(name); err != nil {
+			names = append(names, strings.ToLower(name))
+		}
 	}
 	for _, ip := range leaf.IPAddresses {
 		if addr, ok := netip.AddrFromSlice(ip); ok {
