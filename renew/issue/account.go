@@ -2,18 +2,24 @@ package issue
 
 import (
 	"crypto"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-acme/lego/v4/acme"
 	"github.com/go-acme/lego/v4/acme/api"
 
 	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/config"
 	"github.com/certvigil/certvigil/renew/keypair"
 	"github.com/certvigil/certvigil/renew/store"
 )
+
+// The shortest key of HS256 (RFC 7518, section 3.2), in bytes.
+const minHMACKey = 32
 
 // signIn makes the attempt able to sign: it looks the account up in the books,
 // and at the CA where the books have a key but no URL, and registers it where
@@ -30,10 +36,6 @@ func (a *attempt) signIn(stale string) error {
 	account, made, err := a.c.accountKey(a.s)
 	if err != nil {
 		return err
-	}
-	if wait := time.Until(account.HoldUntil); wait > 0 && stale == "" {
-		return &renew.Failure{Class: renew.Limited, RetryAt: account.HoldUntil,
-			Err: fmt.Errorf("issuer %q takes no order before %s", a.s.issuer.Name, account.HoldUntil.UTC().Format(time.RFC3339))}
 	}
 	key, err := keypair.DecodeKey(account.Key)
 	if err != nil {
@@ -54,6 +56,19 @@ func (a *attempt) signIn(stale string) error {
 	a.account = account
 	a.core, err = a.job.core(account.URL, key)
 	return err
+}
+
+// onHold refuses to ask a CA that asked for time.
+func (c *Client) onHold(s *session) error {
+	account, found, err := c.books.Account(s.issuer.Directory, s.issuer.EAB.KeyID)
+	if err != nil {
+		return local(fmt.Errorf("looking up the account of issuer %q: %w", s.issuer.Name, err))
+	}
+	if !found || !time.Now().Before(account.HoldUntil) {
+		return nil
+	}
+	return &renew.Failure{Class: renew.Limited, RetryAt: account.HoldUntil,
+		Err: fmt.Errorf("issuer %q takes no order before %s", s.issuer.Name, account.HoldUntil.UTC().Format(time.RFC3339))}
 }
 
 // accountKey returns the account as the books have it, with a new key where they
@@ -80,6 +95,10 @@ func (c *Client) accountKey(s *session) (account store.Account, made bool, err e
 	// exempts renewals from the CA's limits.
 	account = store.Account{Directory: directory, EABKeyID: eab, Key: encoded}
 	if err := c.books.SaveAccount(account); err != nil {
+		// Another Client of this process may have been faster; its key stays.
+		if theirs, found, lookErr := c.books.Account(directory, eab); lookErr == nil && found {
+			return theirs, false, nil
+		}
 		return account, false, local(fmt.Errorf("keeping the account key of issuer %q: %w", s.issuer.Name, err))
 	}
 	return account, true, nil
@@ -142,6 +161,9 @@ func (a *attempt) create(key crypto.Signer) (string, error) {
 	if dir.Meta.ExternalAccountRequired && issuer.EAB.KeyID == "" {
 		return "", misconfigured("the CA wants an external account: set the eab block to what it gave you")
 	}
+	if err := checkEAB(issuer.EAB); err != nil {
+		return "", err
+	}
 	core, err := a.job.core("", key)
 	if err != nil {
 		return "", err
@@ -155,6 +177,21 @@ func (a *attempt) create(key crypto.Signer) (string, error) {
 		return "", refusing("the account of this key is %s", quote(created.Status))
 	}
 	return created.Location, nil
+}
+
+// checkEAB looks at the external account's key without showing any of it.
+func checkEAB(eab config.EAB) error {
+	if eab.KeyID == "" {
+		return nil
+	}
+	key, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(eab.HMACKey.Reveal(), "="))
+	if err != nil {
+		return misconfigured("the hmac_key of the eab block is not base64url: set it as the CA gave it")
+	}
+	if len(key) < minHMACKey {
+		return misconfigured("the hmac_key of the eab block is %d bytes long, and CAs give at least %d: is a part of it missing?", len(key), minHMACKey)
+	}
+	return nil
 }
 
 func (a *attempt) newAccount(core *api.Core, request acme.Account) (acme.ExtendedAccount, error) {

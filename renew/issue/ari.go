@@ -81,8 +81,11 @@ func (s *session) advise(ctx context.Context, held renew.Version) (renew.Advice,
 		}
 		// RFC 9773, section 4.1: an unauthenticated GET, nothing but the path.
 		answer, body, err := s.fetch(ctx, dir.ari+"/"+held.CertID)
+		if _, dead := errors.AsType[*staleConn](err); dead { // idle between two questions
+			answer, body, err = s.fetch(ctx, dir.ari+"/"+held.CertID)
+		}
 		if err != nil {
-			if _, ok := errors.AsType[*garbled](err); ok {
+			if _, ok := errors.AsType[*garbled](err); ok || classOf(err) == renew.Refused {
 				return nothing(held, time.Now().UTC(), defaultAdvice), nil
 			}
 			return renew.Advice{}, err
@@ -164,7 +167,7 @@ func explanation(link string) string {
 // adviceClass keeps the CA's word where it asked for time; all else that is
 // returned as an error may pass.
 func adviceClass(err error) renew.Class {
-	if class := classOf(err); class == renew.Limited || class == renew.Refused {
+	if class := classOf(err); class == renew.Limited {
 		return class
 	}
 	return renew.Transient

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -33,9 +34,22 @@ type attempt struct {
 	core    *api.Core
 }
 
-// run obtains the certificate. Where the CA has forgotten the account, it is
-// registered again with its key, once.
+// run obtains the certificate. Where an endpoint is gone that a cached directory
+// named, it is done once more with a new directory.
 func (a *attempt) run() (int, error) {
+	if err := a.c.onHold(a.s); err != nil {
+		return 0, err
+	}
+	version, err := a.once()
+	if p, ok := errors.AsType[*problem](err); ok && p.Status == http.StatusNotFound && a.s.directory.cached(directoryAge) == nil {
+		return a.once()
+	}
+	return version, err
+}
+
+// once obtains the certificate. Where the CA has forgotten the account, it is
+// registered again with its key, once.
+func (a *attempt) once() (int, error) {
 	var err error
 	if a.dir, err = a.s.directory.get(a.job.ctx, a.s); err != nil {
 		return 0, err

@@ -55,6 +55,9 @@ func (a *attempt) authorizeSafely(at string) (err error) {
 
 // authorizeOne brings one authorization to valid (RFC 8555, section 7.5).
 func (a *attempt) authorizeOne(at string) error {
+	if err := a.s.sameOrigin(at); err != nil {
+		return &deadOrder{cause: err, tried: true}
+	}
 	authz, err := a.getAuthorization(at)
 	if p, ok := errors.AsType[*problem](err); ok && p.gone() {
 		return &deadOrder{cause: fmt.Errorf("reading an authorization: %w", err)}
@@ -76,6 +79,9 @@ func (a *attempt) authorizeOne(at string) error {
 	}
 	if !tokens.MatchString(challenge.Token) {
 		return &deadOrder{cause: refusing("%s: the CA's token is none: %s", name, quote(challenge.Token)), tried: true}
+	}
+	if err := a.s.sameOrigin(challenge.URL); err != nil {
+		return &deadOrder{cause: err, tried: true}
 	}
 	answer, err := a.core.GetKeyAuthorization(challenge.Token)
 	if err != nil {

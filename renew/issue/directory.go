@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -84,7 +83,7 @@ func (d *directory) get(ctx context.Context, s *session) (*listing, error) {
 	if l := d.cached(directoryAge); l != nil { // somebody else was faster
 		return l, nil
 	}
-	l, err := s.fetchDirectory(ctx)
+	l, err := retry(ctx, func() (*listing, error) { return s.fetchDirectory(ctx) })
 	if err != nil {
 		if old := d.cached(directoryStaleAge); old != nil {
 			return old, nil
@@ -128,9 +127,7 @@ func (s *session) fetchDirectory(ctx context.Context) (*listing, error) {
 }
 
 // fetch makes a GET, unsigned, and follows a few redirects within the origin.
-// Unlike the rest it makes one more try where a kept connection was dead.
 func (s *session) fetch(ctx context.Context, target string) (*http.Response, []byte, error) {
-	revived := false
 	for hops := 0; ; {
 		if err := s.sameOrigin(target); err != nil {
 			return nil, nil, err
@@ -141,10 +138,6 @@ func (s *session) fetch(ctx context.Context, target string) (*http.Response, []b
 		}
 		req.Header.Set("User-Agent", s.userAgent)
 		answer, body, err := s.exchange(ctx, req)
-		if _, dead := errors.AsType[*staleConn](err); dead && !revived {
-			revived = true
-			continue
-		}
 		if err != nil {
 			return nil, nil, err
 		}

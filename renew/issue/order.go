@@ -120,6 +120,9 @@ func (a *attempt) finish(o store.Order, order acme.Order) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := a.s.sameOrigin(certURL); err != nil {
+		return 0, &deadOrder{cause: err, tried: true}
+	}
 	pem, err := call(a.job, func() ([]byte, error) {
 		answer, _, err := a.core.Certificates.Get(certURL, true)
 		return answer, err
@@ -220,6 +223,9 @@ func (a *attempt) drive(o store.Order, order acme.Order) (string, error) {
 // order itself tells what to make of it: the reply to an earlier finalize may
 // have been lost.
 func (a *attempt) finalize(o store.Order, order acme.Order) (acme.Order, error) {
+	if err := a.s.sameOrigin(order.Finalize); err != nil {
+		return order, &deadOrder{cause: err, tried: true}
+	}
 	done, err := call(a.job, func() (acme.ExtendedOrder, error) {
 		return a.core.Orders.UpdateForCSR(order.Finalize, o.CSR)
 	})
@@ -261,7 +267,7 @@ func reported(p *acme.ProblemDetails) *problem {
 	for _, sub := range p.SubProblems {
 		detail += "; " + sub.Identifier.Value + ": " + sub.Detail
 	}
-	return &problem{Status: p.HTTPStatus, Type: clean(kind), Detail: clean(detail)}
+	return &problem{Status: p.HTTPStatus, Type: clean(kind), Detail: clean(detail), Limited: kind == rateLimited}
 }
 
 // sameIdentifiers tells whether the order is for exactly these names.

@@ -53,7 +53,7 @@ type document struct {
 
 // Without a Retry-After that makes sense, a CA that asks for time gets this
 // much; less for certificates of short lifetimes, see classify.
-const defaultHold = time.Hour
+const defaultHold = 10 * time.Minute
 
 func newProblem(answer *http.Response, body []byte) *problem {
 	p := &problem{Status: answer.StatusCode}
@@ -80,7 +80,7 @@ func newProblem(answer *http.Response, body []byte) *problem {
 		if !named {
 			wait = defaultHold
 		}
-		p.RetryAt, p.Named = now.Add(wait), named
+		p.RetryAt, p.Named = now.Add(max(wait, minHold)), named
 	}
 	return p
 }
@@ -124,14 +124,15 @@ func (p *problem) is(kinds ...string) bool {
 	return false
 }
 
-// Between these every wait that a CA asks for is kept.
+// Between these every wait of an account that a CA asks for is kept.
 const (
 	minHold = time.Second
 	maxHold = 24 * time.Hour
 )
 
 // retryAfter reads a Retry-After header (RFC 9110, section 10.2.3), seconds or a
-// date, clamped. Negative, in the past, or neither is as if it were absent.
+// date; never more than maxHold. Negative, in the past, or neither is as if it
+// were absent.
 func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 	value := strings.TrimSpace(header.Get("Retry-After"))
 	if value == "" {
@@ -153,7 +154,7 @@ func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 	} else {
 		return 0, false
 	}
-	return min(max(wait, minHold), maxHold), true
+	return min(wait, maxHold), true
 }
 
 func isDigits(s string) bool {

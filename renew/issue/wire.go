@@ -27,8 +27,9 @@ type job struct {
 	ctx context.Context
 	s   *session
 
-	mu    sync.Mutex // guards hints
-	hints map[string]time.Duration
+	mu       sync.Mutex // guards what follows
+	hints    map[string]time.Duration
+	reserved []string // nonces for calls that are about to be signed
 }
 
 func (s *session) job(ctx context.Context) *job {
@@ -59,7 +60,7 @@ func (j *job) RoundTrip(req *http.Request) (*http.Response, error) {
 		return reply(req, http.StatusOK, make(http.Header), dir.raw), nil
 	}
 	if req.Method == http.MethodHead {
-		if value, ok := j.s.nonces.take(); ok {
+		if value, ok := j.nonce(); ok {
 			return reply(req, http.StatusOK, http.Header{"Replay-Nonce": {value}}, nil), nil
 		}
 	}
@@ -82,13 +83,66 @@ func (j *job) RoundTrip(req *http.Request) (*http.Response, error) {
 	return reply(req, answer.StatusCode, answer.Header, body), nil
 }
 
+// reserve sees to it that the next call has a nonce. lego would fetch one while
+// it signs, and of an error there only text is left.
+func (j *job) reserve() error {
+	value, ok := j.s.nonces.take()
+	if !ok {
+		var err error
+		if value, err = j.s.newNonce(j.ctx); err != nil {
+			return fmt.Errorf("fetching a nonce: %w", err)
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reserved = append(j.reserved, value)
+	return nil
+}
+
+// nonce returns a nonce that is at hand.
+func (j *job) nonce() (string, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if n := len(j.reserved); n > 0 {
+		value := j.reserved[n-1]
+		j.reserved = j.reserved[:n-1]
+		return value, true
+	}
+	return j.s.nonces.take()
+}
+
+// newNonce asks the CA for a nonce (RFC 8555, section 7.2).
+func (s *session) newNonce(ctx context.Context) (string, error) {
+	dir, err := s.directory.get(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, dir.NewNonceURL, nil)
+	if err != nil {
+		return "", &garbled{"the directory's newNonce is no URL"}
+	}
+	req.Header.Set("User-Agent", s.userAgent)
+	answer, body, err := s.exchange(ctx, req)
+	if err != nil {
+		return "", err
+	}
+	if err := verdict(answer, body); err != nil {
+		return "", s.rejected(err, dir.NewNonceURL)
+	}
+	value := answer.Header.Get("Replay-Nonce")
+	if value == "" {
+		return "", &garbled{"the CA's newNonce answers without a nonce"}
+	}
+	return value, nil
+}
+
 // note keeps the Retry-After of an answer for whoever polls that URL.
 func (j *job) note(target string, header http.Header) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	delete(j.hints, target)
 	if wait, ok := retryAfter(header, time.Now()); ok {
-		j.hints[target] = wait
+		j.hints[target] = max(wait, minHint) // zero means none
 	}
 }
 
@@ -231,54 +285,3 @@ type staleConn struct{ err error }
 
 func (e *staleConn) Error() string { return "the connection was closed: " + e.err.Error() }
 func (e *staleConn) Unwrap() error { return e.err }
-
-// How often a request is signed again with a fresh nonce. CAs that reject nine
-// nonces out of ten are got along with; one that rejects them all is not.
-const (
-	maxNonceTries = 64
-	quickTries    = 4
-)
-
-// call makes one call of lego's, again where the nonce was bad (RFC 8555,
-// section 6.5: at once, with the nonce that came with the rejection), and once
-// more where the connection turned out to be dead.
-func call[T any](j *job, f func() (T, error)) (T, error) {
-	var zero T
-	wait := 10 * time.Millisecond
-	revived := false
-	for try := 1; ; try++ {
-		if err := j.ctx.Err(); err != nil {
-			return zero, context.Cause(j.ctx)
-		}
-		got, err := f()
-		if err == nil {
-			return got, nil
-		}
-		err = unwrapURL(err)
-		if _, dead := errors.AsType[*staleConn](err); dead && !revived {
-			revived = true
-			continue
-		}
-		p, ok := errors.AsType[*problem](err)
-		if !ok || !p.is(badNonce) || try >= maxNonceTries {
-			return got, err
-		}
-		if try > quickTries {
-			if err := sleep(j.ctx, wait); err != nil {
-				return zero, err
-			}
-			wait = min(2*wait, 250*time.Millisecond)
-		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}

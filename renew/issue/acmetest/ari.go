@@ -83,16 +83,18 @@ func (c *CA) renewalInfo(next http.Handler) http.Handler {
 	})
 }
 
+// serialOf reads the serial number of a CertID (RFC 9773, section 4.1).
+func serialOf(certID string) (*big.Int, bool) {
+	_, tail, _ := strings.Cut(certID, ".")
+	serial, err := base64.RawURLEncoding.DecodeString(tail)
+	return new(big.Int).SetBytes(serial), err == nil && len(serial) > 0
+}
+
 func (c *CA) suggestion(certID string) (string, bool) {
-	_, tail, ok := strings.Cut(certID, ".")
+	serial, ok := serialOf(certID)
 	if !ok {
 		return "", false
 	}
-	serialBytes, err := base64.RawURLEncoding.DecodeString(tail)
-	if err != nil {
-		return "", false
-	}
-	serial := new(big.Int).SetBytes(serialBytes)
 	cert := c.store.GetCertificateBySerial(serial)
 	if cert == nil {
 		return "", false

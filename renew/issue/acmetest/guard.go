@@ -3,6 +3,7 @@ package acmetest
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"net/http"
 	"strings"
 	"sync"
@@ -87,8 +88,27 @@ func (c *CA) recorded(o *core.Order) bool {
 	if cert == nil {
 		return false
 	}
-	_, err := c.store.GetOrderByIssuedSerial(cert.ID)
-	return err == nil
+	if _, err := c.store.GetOrderByIssuedSerial(cert.ID); err != nil {
+		return false
+	}
+	return o.Replaces == "" || c.replaced(o.Replaces)
+}
+
+// replaced tells whether the certificate with that id (RFC 9773, section 4.1) is
+// marked as replaced. Pebble reads the mark without the lock that it writes it
+// with, so the next order must not come before.
+func (c *CA) replaced(certID string) bool {
+	serial, ok := serialOf(certID)
+	if !ok {
+		return true
+	}
+	former, err := c.store.GetOrderByIssuedSerial(hex.EncodeToString(serial.Bytes()))
+	if err != nil {
+		return true
+	}
+	former.RLock()
+	defer former.RUnlock()
+	return former.IsReplaced
 }
 
 // heldReply keeps a reply until send.
