@@ -99,14 +99,14 @@ func TestAnAgentIsKilledAndStartedAgainUnderOneLog(t *testing.T) {
 func TestStatusGivesTheExitCodeAndTheCertificates(t *testing.T) {
 	a := scripted(t, `
 [ "$*" = "status --json --config c.hcl --socket c.sock" ] || { echo "called with $*" >&2; exit 9; }
-echo '{"certificates":[{"name":"www","stage":"deployed","health":"attention","reason":"not-served","version":2,"failure":null}]}'
+echo '{"running":true,"certificates":[{"name":"www","stage":"deployed","health":"attention","reason":"not-served","version":2,"failure":null}]}'
 exit 1`)
 	s, err := a.Status(limited(t, 10*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c, ok := s.Certificate("www")
-	if s.Code != stage.CodeAttention || !ok || c.Health != "attention" || c.Reason != "not-served" || c.Version != 2 {
+	if s.Code != stage.CodeAttention || !s.Running || !ok || c.Health != "attention" || c.Reason != "not-served" || c.Version != 2 {
 		t.Errorf("got %+v", s)
 	}
 	if _, ok := s.Certificate("mail"); ok {

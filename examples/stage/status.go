@@ -8,6 +8,7 @@ import "time"
 type Status struct {
 	Code         int                 `json:"-"`
 	Version      string              `json:"version"`
+	Running      bool                `json:"running"` // false: no agent answered, the state directory was read
 	Certificates []CertificateStatus `json:"certificates"`
 }
 
