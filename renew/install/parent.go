@@ -70,13 +70,13 @@ func (w *walk) check() (theirs bool, err error) {
 	if st.Mode().Perm()&0o002 != 0 && st.Mode()&fs.ModeSticky == 0 {
 		return false, fmt.Errorf("%s can be written to by anyone (mode %04o): no key is safe below it", w.path, st.Mode().Perm())
 	}
-	return w.trusted(st)
+	return w.trusted(w.path, st)
 }
 
-func (w *walk) trusted(st fs.FileInfo) (theirs bool, err error) {
+func (w *walk) trusted(path string, st fs.FileInfo) (theirs bool, err error) {
 	sys, ok := st.Sys().(*syscall.Stat_t)
 	if !ok {
-		return false, fmt.Errorf("%s: who owns it can't be found out", w.path)
+		return false, fmt.Errorf("%s: who owns it can't be found out", path)
 	}
 	switch uid := int(sys.Uid); uid {
 	case 0, os.Geteuid():
@@ -85,7 +85,7 @@ func (w *walk) trusted(st fs.FileInfo) (theirs bool, err error) {
 		return true, nil
 	default:
 		return false, fmt.Errorf("%s belongs to user %d, who could exchange what is below it: "+
-			"set that user as the output's owner if that is meant", filepath.Join(w.path, st.Name()), uid)
+			"set that user as the output's owner if that is meant", path, uid)
 	}
 }
 
@@ -112,7 +112,7 @@ func (w *walk) step() error {
 		w.path = full
 		return nil
 	}
-	if _, err := w.trusted(st); err != nil { // in a sticky directory anyone may have made it
+	if _, err := w.trusted(full, st); err != nil { // in a sticky directory anyone may have made it
 		return err
 	}
 	if w.links++; w.links > maxSymlinks {

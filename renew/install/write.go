@@ -89,7 +89,7 @@ func (t *task) run() error {
 			return err
 		}
 	}
-	var failed []error
+	var failed []error // also where nothing was written: it may have been the sync that failed last time
 	for _, folder := range t.folders {
 		failed = append(failed, folder.SyncDir("."))
 	}
@@ -107,44 +107,49 @@ func (t *task) discard(files []file) {
 // stage writes one file beside its destination.
 func (t *task) stage(f file) error {
 	folder, name := t.folder(f), filepath.Base(f.path)
-	mode, owner := f.newMode, &store.Owner{UID: -1, GID: -1}
+	mode, was := f.newMode, store.Owner{UID: -1, GID: -1}
 	old, err := folder.Root.Lstat(name)
 	switch {
 	case err == nil:
 		if err := replaceable(f.path, old); err != nil {
 			return err
 		}
-		mode = old.Mode().Perm()
-		owner = kept(old)
+		mode, was = old.Mode().Perm(), ownerOf(old)
 	case !errors.Is(err, fs.ErrNotExist):
-		return &fs.PathError{Op: "lstat", Path: f.path, Err: errors.Unwrap(err)}
+		return err
 	}
-	mayKeep := *owner
 	if t.access.mode != 0 {
 		mode = t.access.mode
 	}
-	if t.access.uid >= 0 {
-		owner.UID = t.access.uid
-	}
-	if t.access.gid >= 0 {
-		owner.GID = t.access.gid
-	}
-	err = folder.Stage(name, f.data, mode, owner)
-	if errors.Is(err, syscall.EPERM) && *owner == mayKeep {
-		// Nobody asked for this owner, and this process may not give a file
-		// away: it keeps the file itself.
-		err = folder.Stage(name, f.data, mode, nil)
+	for _, owner := range t.access.owners(was) {
+		err = folder.Stage(name, f.data, mode, &owner)
+		if !errors.Is(err, syscall.EPERM) {
+			break
+		}
 	}
 	return err
 }
 
-// kept is the owner of a file where it is not what a new file would get.
-func kept(old fs.FileInfo) *store.Owner {
-	sys, ok := old.Sys().(*syscall.Stat_t)
-	if !ok || int(sys.Uid) == os.Geteuid() && int(sys.Gid) == os.Getegid() {
-		return &store.Owner{UID: -1, GID: -1}
+// owners lists whom the new file is to belong to, in order of preference: what
+// is configured must be, what is taken over from the old file need not. Only
+// root may give a file away; others may give it to a group of theirs.
+func (a access) owners(was store.Owner) []store.Owner {
+	must := store.Owner{UID: a.uid, GID: a.gid}
+	all, group := must, must
+	if a.gid < 0 {
+		all.GID, group.GID = was.GID, was.GID
 	}
-	return &store.Owner{UID: int(sys.Uid), GID: int(sys.Gid)}
+	if a.uid < 0 {
+		all.UID = was.UID
+	}
+	return []store.Owner{all, group, must}
+}
+
+func ownerOf(st fs.FileInfo) store.Owner {
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		return store.Owner{UID: int(sys.Uid), GID: int(sys.Gid)}
+	}
+	return store.Owner{UID: -1, GID: -1}
 }
 
 // replaceable refuses what is not a plain file. A symlink is somebody's

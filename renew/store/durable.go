@@ -132,6 +132,9 @@ func (f Folder) mkdir(name string, mode fs.FileMode) error {
 	if err := f.makeDir(tmp, mode); err != nil {
 		return err
 	}
+	if err := f.SyncDir(tmp); err != nil { // its mode and owner
+		return err
+	}
 	if err := f.Publish(name); err != nil {
 		return err
 	}

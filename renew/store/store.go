@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // ErrReadOnly is what every change gives in a store that [OpenReadOnly] opened.
@@ -28,6 +29,8 @@ type Store struct {
 	dir    string // absolute
 	folder Folder
 	lock   *os.File // nil where it is open for reading only
+
+	settled time.Duration // settledAfter
 
 	accounts sync.Mutex // one change of an account at a time
 	mu       sync.Mutex // guards names
@@ -68,7 +71,7 @@ func open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the state directory: %w", err)
 	}
-	return &Store{dir: dir, folder: Folder{Root: root}, names: map[string]*state{}}, nil
+	return &Store{dir: dir, folder: Folder{Root: root}, settled: settledAfter, names: map[string]*state{}}, nil
 }
 
 // makeDurable makes dir and the directories above it that are missing; each
@@ -82,7 +85,10 @@ func makeDurable(dir string) error {
 	if err := makeDurable(parent); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask is
 		return err
 	}
 	d, err := os.Open(parent)
@@ -196,35 +202,33 @@ func (s *Store) Certs() ([]string, error) {
 	return names, nil
 }
 
-// sweep removes what a crash left unfinished.
+// sweep removes what a crash left unfinished, keys among it. What can't be
+// removed is left to the next change of the same name, which says so: it must
+// not keep the agent from starting.
 func (s *Store) sweep() error {
 	names, err := s.Certs()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		for _, dir := range []string{certDir(name), versionsDir(name)} {
-			if err := s.sweepDir(dir); err != nil {
-				return err
-			}
-		}
+		s.sweepDir(certDir(name))
+		s.sweepDir(versionsDir(name))
 	}
-	return errors.Join(s.sweepDir(certsDir), s.sweepDir(liveDir))
+	s.sweepDir(certsDir)
+	s.sweepDir(liveDir)
+	return nil
 }
 
-func (s *Store) sweepDir(dir string) error {
+func (s *Store) sweepDir(dir string) {
 	entries, err := s.list(dir)
 	if err != nil {
-		return err
+		return
 	}
 	for _, e := range entries {
 		if strings.HasSuffix(e.Name(), ".tmp") {
-			if err := s.folder.remove(path.Join(dir, e.Name())); err != nil {
-				return err
-			}
+			_ = s.folder.remove(path.Join(dir, e.Name()))
 		}
 	}
-	return nil
 }
 
 // list reads a directory; one that isn't there is empty.

@@ -32,10 +32,10 @@ var versionFiles = [...]string{keyFile, certFile, chainFile, fullchainFile, meta
 // maxFile is what is read of any file at most; none of them comes near.
 const maxFile = 2 << 20
 
-// settled is how long a file must have lain unchanged before what was read of
+// settledAfter is how long a file must have lain unchanged before what was read of
 // it is remembered: a change within the clock tick of the last one would leave
 // the same times.
-const settled = 2 * time.Second
+const settledAfter = 2 * time.Second
 
 // sighting is a version as it was read, and the files' state then.
 type sighting struct {
@@ -119,7 +119,7 @@ func (s *Store) look(name string, n int, last sighting) (now sighting, keep bool
 	if err != nil {
 		return now, false, err
 	}
-	return sighting{stamp, version}, time.Since(changed) > settled, nil
+	return sighting{stamp, version}, time.Since(changed) > s.settled, nil
 }
 
 // stampOf digests the state of a version's files without reading them, and
