@@ -251,6 +251,25 @@ func TestTheLastCallerWhoLeavesAWaitingBatchTakesItAlong(t *testing.T) {
 	}
 }
 
+func TestABatchThatAllHaveLeftBehindARunningOneTakesNobodyIn(t *testing.T) {
+	r, g := runner(t), gatedHook(t)
+	first := ask(t.Context(), r, g.Hook, "first", 0)
+	until(t, "the first run begins", func() bool { return len(g.lines()) == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := ask(ctx, r, g.Hook, "gone", 0)
+	until(t, "another waits", func() bool { return waiting(r, "nginx") == 1 })
+	cancel()
+	take(t, gone)
+	next := ask(t.Context(), r, g.Hook, "next", 0)
+	until(t, "the next waits", func() bool { return waiting(r, "nginx") == 1 })
+	g.open(t)
+	for _, from := range []<-chan answer{first, next} {
+		if a := take(t, from); a.err != nil || len(a.res.Certs) != 1 {
+			t.Errorf("got %+v", a)
+		}
+	}
+}
+
 func TestOneCertificateAskingTwiceIsServedOnceWithItsLatestEvent(t *testing.T) {
 	b := &batch{seats: []*seat{
 		{event: Event{Cert: "a", Version: 1}}, {event: Event{Cert: "b", Version: 5}}, {event: Event{Cert: "a", Version: 2}},

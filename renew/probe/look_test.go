@@ -15,6 +15,9 @@ func TestLookTellsWhatAClientWouldThink(t *testing.T) {
 	good := a.issue(t, soon(), "www.example.com", "*.example.org", "127.0.0.1")
 	bare := *good
 	bare.Certificate = good.Certificate[:1]
+	a.usage = x509.ExtKeyUsageClientAuth
+	client := a.issue(t, soon(), "www.example.com")
+	a.usage = x509.ExtKeyUsageServerAuth
 	trusting := x509.NewCertPool()
 	trusting.AddCert(a.root)
 	for _, tt := range []struct {
@@ -33,6 +36,7 @@ func TestLookTellsWhatAClientWouldThink(t *testing.T) {
 		{"another name", good, trusting, "mail.example.com", "not mail.example.com", false},
 		{"another name and an unknown root", good, nil, "mail.example.com", "not mail.example.com", false},
 		{"an intermediate missing", &bare, trusting, "www.example.com", "unknown authority", true},
+		{"not meant for servers", client, trusting, "www.example.com", "incompatible key usage", false},
 		{"expired", a.issue(t, time.Now().Add(-3*time.Hour), "www.example.com"), trusting, "www.example.com",
 			"certificate of www.example.com: expired 3 hours ago", false},
 	} {

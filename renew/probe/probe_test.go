@@ -28,6 +28,7 @@ const patient = 20 * time.Second
 type authority struct {
 	root, inter *x509.Certificate
 	key         *ecdsa.PrivateKey // the intermediate's
+	usage       x509.ExtKeyUsage  // of what it issues
 }
 
 var serial atomic.Int64
@@ -45,7 +46,7 @@ func newAuthority(t *testing.T) authority {
 	root := ca("test root")
 	root = sign(t, root, root, &rootKey.PublicKey, rootKey)
 	inter := sign(t, ca("test intermediate"), root, &key.PublicKey, rootKey)
-	return authority{root, inter, key}
+	return authority{root, inter, key, x509.ExtKeyUsageServerAuth}
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -76,7 +77,7 @@ func (a authority) issue(t *testing.T, end time.Time, names ...string) *tls.Cert
 	key := newKey(t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serial.Add(1)), NotBefore: time.Now().Add(-240 * time.Hour), NotAfter: end,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage: []x509.ExtKeyUsage{a.usage},
 	}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
@@ -449,6 +450,30 @@ func TestEveryNameIsAskedOnceEvenWhereOthersFail(t *testing.T) {
 		if p.Served != (i == 40) || p.Unverifiable {
 			t.Errorf("%+v", p)
 		}
+	}
+}
+
+func TestOneAddressGetsNoMoreThanEightHandshakesAtOnce(t *testing.T) {
+	cert := newAuthority(t).issue(t, soon(), "www.example.com")
+	var now, most atomic.Int64
+	address, _ := serve(t, "127.0.0.1:0", &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		defer now.Add(-1)
+		for n := now.Add(1); ; {
+			if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
+				break
+			}
+		}
+		<-time.After(5 * time.Millisecond) // long enough for others to be there at the same time
+		return cert, nil
+	}})
+	names := make([]string, 40)
+	for _, p := range (&Prober{}).Prove(t.Context(), renew.Endpoint{Address: address}, names, 1, want(cert), 0) {
+		if !p.Served {
+			t.Errorf("%+v", p)
+		}
+	}
+	if n := most.Load(); n < 2 || n > parallel {
+		t.Errorf("up to %d handshakes at once, want several and no more than %d", n, parallel)
 	}
 }
 
