@@ -18,7 +18,7 @@ func validateCommand(g *globals) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, diags := config.Load(g.config)
 			if diags.Len() > 0 {
-				fmt.Fprintln(cmd.ErrOrStderr(), diags.String())
+				fmt.Fprint(cmd.ErrOrStderr(), diags.String())
 			}
 			if cfg == nil || diags.HasErrors() {
 				return &exit{code: exitUnknown}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,6 @@ func rootCommand() *cobra.Command {
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&g.config, "config", "", "configuration `file` or directory (default /etc/certvigil/certvigil.hcl, then conf.d/*.hcl beside it)")
@@ -62,10 +62,10 @@ func (g *globals) logger(w io.Writer) (*slog.Logger, error) {
 func (g *globals) load() (*config.Config, error) {
 	cfg, diags := config.Load(g.config)
 	if cfg == nil || diags.HasErrors() {
-		return nil, &exit{exitUnknown, fmt.Errorf("the configuration can't be used:\n\n%s", diags)}
+		return nil, &exit{exitUnknown, fmt.Errorf("the configuration can't be used:\n\n%s", strings.TrimRight(diags.String(), "\n"))}
 	}
 	if diags.Len() > 0 {
-		fmt.Fprintln(os.Stderr, diags.String())
+		fmt.Fprint(os.Stderr, diags.String())
 	}
 	return cfg, nil
 }

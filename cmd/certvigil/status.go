@@ -27,7 +27,8 @@ func statusCommand(g *globals) *cobra.Command {
 		Short: "Show how every certificate is, and what comes next",
 		Long: `Show how every certificate is, and what comes next.
 
-Exit codes: 0 all is well, 1 a human should look, 2 critical, 3 unknown.`,
+Exit codes: 0 all is well, 1 a human should look, 2 critical, 3 unknown. Where
+no agent runs it reads the state directory, says so, and exits with 1 at least.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := report(cmd.Context(), g, time.Now())
@@ -47,7 +48,13 @@ Exit codes: 0 all is well, 1 a human should look, 2 critical, 3 unknown.`,
 					return err
 				}
 			} else {
+				if !r.Running {
+					fmt.Fprintln(cmd.OutOrStdout(), "No agent is running: this is what the state directory says.")
+				}
 				printStatus(cmd.OutOrStdout(), r, time.Now())
+			}
+			if !r.Running {
+				return health(r.Worst().Worse(renew.Attention))
 			}
 			return health(r.Worst())
 		},

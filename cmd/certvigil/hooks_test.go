@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/certvigil/certvigil/examples/stage"
+)
+
+// script writes a program for a hook.
+func (h *host) script(name, text string) []string {
+	h.t.Helper()
+	path := h.path(name)
+	// Renamed into place: a text that is written to can't be executed.
+	must(h.t, os.WriteFile(path+".new", []byte("#!/bin/sh\n"+text+"\n"), 0o755))
+	must(h.t, os.Rename(path+".new", path))
+	return []string{path}
+}
+
+// reloadLine is a shell command that reloads the host's nginx.
+func (h *host) reloadLine() string { return "exec " + strings.Join(h.nginx.ReloadCommand(), " ") }
+
+// failing waits until the hook has failed n times and returns what status says
+// of the last time.
+func (h *host) failing(n int) string {
+	h.t.Helper()
+	message := ""
+	h.until(fmt.Sprintf("the hook has failed %d times", n), func() bool {
+		c := h.cert("www")
+		if c.Failure == nil || c.Failure.Stage != "deploy" || c.Failure.Count < n {
+			return false
+		}
+		message = c.Failure.Message
+		return true
+	})
+	return message
+}
+
+// sick checks that status says so: stage, health, exit code, and the next try.
+func (h *host) sick(stageWanted, text string) {
+	h.t.Helper()
+	h.until(fmt.Sprintf("status says %s and attention", stageWanted), func() bool {
+		c := h.cert("www")
+		return string(c.Stage) == stageWanted && c.Health != "ok" && c.Failure != nil
+	})
+	if c := h.cert("www"); c.Failure != nil && c.Failure.Next.IsZero() {
+		h.t.Errorf("no next try: %+v", c.Failure)
+	}
+	if got := h.ask("status"); got.code != exitAttention || !strings.Contains(got.stdout, text) {
+		h.t.Errorf("status: exit code %d, want 1 and %q: %s", got.code, text, got.all)
+	}
+}
+
+func TestAHookThatFailsIsRetriedAndNeverCostsAnOrder(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, setup{lifetime: 10 * time.Minute})
+	h.cfg.Test = nil
+	h.cfg.Reload = h.script("hook", "echo the disk is on fire >&2; exit 3")
+	h.write()
+	h.start()
+	if m := h.failing(2); !strings.Contains(m, "the disk is on fire") || !strings.Contains(m, "3") {
+		t.Errorf("message %q: want the exit code and the program's own words", m)
+	}
+	h.sick("installed", "the disk is on fire")
+
+	// Still pending after a restart, and still known to have failed.
+	h.stop()
+	h.start()
+	h.failing(3)
+	h.script("hook", h.reloadLine())
+	h.served("www", 1)
+	if n := h.ca.Orders(); n != 1 {
+		t.Errorf("%d orders for one certificate", n)
+	}
+	if got := h.ask("status"); got.code != exitOK {
+		t.Errorf("healed, and status: exit code %d: %s", got.code, got.all)
+	}
+}
+
+func TestAHookThatHangsIsEndedWithItsChildren(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, setup{lifetime: 10 * time.Minute})
+	h.cfg.Test, h.cfg.Timeout = nil, "500ms"
+	h.cfg.Reload = h.script("hook", "echo $$ >>"+h.path("pids")+"; sleep 300 & echo $! >>"+h.path("pids")+"; wait")
+	h.write()
+	h.start()
+	if m := h.failing(1); !strings.Contains(m, "500ms") {
+		t.Errorf("message %q: want the timeout", m)
+	}
+	pids, err := os.ReadFile(h.path("pids"))
+	must(t, err)
+	for _, pid := range strings.Fields(string(pids))[:2] {
+		h.until("process "+pid+" of the hook is gone", func() bool {
+			stat, err := os.ReadFile("/proc/" + pid + "/stat")
+			return err != nil || strings.Contains(string(stat), ") Z ")
+		})
+	}
+	h.script("hook", h.reloadLine())
+	h.served("www", 1)
+	if n := h.ca.Orders(); n != 1 {
+		t.Errorf("%d orders for one certificate", n)
+	}
+}
+
+func TestAHookThatLeavesADaemonOnItsOutputHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, setup{lifetime: 10 * time.Minute})
+	h.cfg.Test = nil
+	h.cfg.Reload = h.script("hook", "setsid sleep 20 &\n"+h.reloadLine())
+	h.write()
+	h.start()
+	e := h.await("hook acknowledged", "www")
+	if took := e.Took("took"); took > 5*time.Second {
+		t.Errorf("the hook took %s: it was waited for its left-over", took)
+	}
+	h.served("www", 1)
+}
+
+func TestAHookThatPrintsAGigabyteCostsNoMemory(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, setup{lifetime: 10 * time.Minute})
+	h.cfg.Test = nil
+	h.cfg.Reload = h.script("hook", "head -c 1000000000 /dev/zero | tr '\\0' 'x'; echo; echo the last words; exit 1")
+	h.write()
+	h.start()
+	if m := h.failing(1); !strings.Contains(m, "the last words") || len(m) > 128<<10 {
+		t.Errorf("a message of %d bytes: %.200s", len(m), m)
+	}
+	if kb := h.peak(); kb > 400<<10 {
+		t.Errorf("the agent took %d KiB", kb)
+	}
+}
+
+// peak is the most memory that the agent's process ever had, in KiB.
+func (h *host) peak() (kb int) {
+	h.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.run.cmd.Process.Pid))
+	must(h.t, err)
+	_, after, _ := strings.Cut(string(text), "VmHWM:")
+	_, err = fmt.Sscan(after, &kb)
+	must(h.t, err)
+	return kb
+}
+
+func TestAReloadThatDoesNothingIsNoticedAndHealsByAFixedConfiguration(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, setup{})
+	h.start()
+	h.served("www", 1)
+	repaired := h.cfg.Reload
+	h.cfg.Reload = []string{"true"}
+	h.write()
+	h.hangUp()
+	h.await("configuration loaded", "")
+	orders := h.ca.Orders()
+	h.request("www")
+	asked := time.Now()
+	h.sick("deployed", "not-served")
+	if took := time.Since(asked); took > time.Minute {
+		t.Errorf("noticed after %s", took)
+	}
+	if n := h.ca.Orders() - orders; n != 1 {
+		t.Errorf("%d orders for one renewal", n)
+	}
+	h.cfg.Reload = repaired
+	h.write()
+	h.hangUp()
+	h.served("www", 2)
+}
+
+func TestAReloadThatDoesNothingHealsByHandAndSurvivesARestart(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, setup{lifetime: 3 * time.Minute})
+	h.cfg.Reload = []string{"true"}
+	h.write()
+	h.start()
+	h.sick("deployed", "www.example.com")
+	h.run.kill()
+	h.start()
+	h.sick("deployed", "www.example.com")
+	must(t, h.nginx.Reload(t.Context()))
+	h.served("www", 1)
+	if n := h.ca.Orders(); n != 1 {
+		t.Errorf("%d orders for one certificate", n)
+	}
+	if got := h.ask("status"); got.code != exitOK {
+		t.Errorf("healed, and status: exit code %d: %s", got.code, got.all)
+	}
+}
+
+func TestAnotherSiteBreaksNginxAndTheNewPairWaitsForIt(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, setup{lifetime: 10 * time.Minute})
+	other := stage.Site{Name: "other", Names: []string{"other.example.com"}, Fullchain: h.path("gone.crt"), Key: h.path("gone.key")}
+	must(t, h.nginx.Enable(other))
+	h.start()
+	if m := h.failing(1); !strings.Contains(m, "gone.crt") {
+		t.Errorf("message %q: want what nginx -t says", m)
+	}
+	h.sick("installed", "gone.crt")
+	if n := h.logged("hook acknowledged", "www"); n != 0 {
+		t.Error("reloaded although the test fails")
+	}
+	other.Fullchain, other.Key = h.live("www", "fullchain.pem"), h.live("www", "privkey.pem")
+	must(t, h.nginx.Enable(other)) // somebody repairs it; nobody tells the agent
+	h.served("www", 1)
+	if n := h.ca.Orders(); n != 1 {
+		t.Errorf("%d orders for one certificate", n)
+	}
+}

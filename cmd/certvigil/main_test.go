@@ -1,0 +1,21 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the test binary the program itself where it is started under
+// its name: the processes that these tests start are this very code, race
+// detector included, and the one that finds a race dies of it.
+func TestMain(m *testing.M) {
+	if err := os.Setenv("GORACE", raceOptions); err != nil {
+		panic(err)
+	}
+	testscript.Main(m, map[string]func(){"certvigil": main})
+}
+
+// raceOptions: by default the detector lets a program wait a second at its end.
+const raceOptions = "halt_on_error=1 atexit_sleep_ms=0"

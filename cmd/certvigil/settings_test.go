@@ -1,0 +1,89 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"text/template"
+)
+
+// settings is a configuration of the agent.
+type settings struct {
+	State, Socket, Directory, Trust, HTTP string
+	Sites                                 []site
+	Test, Reload                          []string // the hook's; no hook without Reload
+	Timeout                               string   // the hook's
+	Issuer                                string   // more of the issuer block, in HCL
+	More                                  string   // more blocks, in HCL
+}
+
+// site is one certificate block.
+type site struct {
+	Name      string
+	Names     []string
+	Endpoint  string
+	KeyType   string
+	Fullchain string // of an output; none where empty
+	Key       string
+}
+
+var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.FuncMap{
+	"q": strconv.Quote,
+	"list": func(words []string) string {
+		quoted := make([]string, len(words))
+		for i, w := range words {
+			quoted[i] = strconv.Quote(w)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	},
+}).Parse(`agent {
+  state_dir = {{q .State}}
+  socket    = {{q .Socket}}
+}
+
+issuer "test" {
+  directory   = {{q .Directory}}
+  contact     = ["ops@example.com"]
+  agree_terms = true
+  trust_roots = {{q .Trust}}
+  {{.Issuer}}
+}
+
+solver "http" "main" {
+  listen = [{{q .HTTP}}]
+}
+{{$hook := .Reload}}{{range .Sites}}
+certificate {{q .Name}} {
+  names = {{list .Names}}
+{{- if .KeyType}}
+  key {
+    type = {{q .KeyType}}
+  }
+{{- end}}
+{{- if .Fullchain}}
+  install "pem" {
+    fullchain = {{q .Fullchain}}
+    key       = {{q .Key}}
+    mode      = "0600"
+  }
+{{- end}}
+{{- if $hook}}
+  hooks = [hook.nginx]
+{{- end}}
+{{- if .Endpoint}}
+  endpoint {{q .Endpoint}} {}
+{{- end}}
+}
+{{end}}
+{{- if .Reload}}
+hook "nginx" {
+{{- if .Test}}
+  test    = {{list .Test}}
+{{- end}}
+  timeout = {{q .Timeout}}
+  reload {
+    command = {{list .Reload}}
+  }
+}
+{{- end}}
+{{.More}}
+`))
