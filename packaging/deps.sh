@@ -72,8 +72,8 @@ install_packages() {
 	trap release_services EXIT
 	trap 'exit 130' INT TERM HUP
 	hold_services
-	as_root apt-get update -qq
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+	as_root apt-get -o DPkg::Lock::Timeout=120 update -qq
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -qq -y --no-install-recommends "$@" >/dev/null
 	release_services
 	case " $* " in
 	*" nginx "*)

@@ -140,8 +140,8 @@ func TestMaintainerScriptsParse(t *testing.T) {
 func TestPackageContentsExist(t *testing.T) {
 	found := regexp.MustCompile(`(?m)(?:src|postinstall|preremove|postremove): packaging/(\S+)$`).
 		FindAllStringSubmatch(read(t, "nfpm.yaml"), -1)
-	if len(found) < 11 {
-		t.Fatalf("only %d files named in nfpm.yaml", len(found))
+	if len(found) != 10 {
+		t.Fatalf("%d files named in nfpm.yaml, want 10", len(found))
 	}
 	for _, m := range found {
 		if _, err := os.Stat(m[1]); err != nil {
@@ -153,10 +153,11 @@ func TestPackageContentsExist(t *testing.T) {
 func TestDefaultConfigurationGuardsNothing(t *testing.T) {
 	cfg, diags := config.Load("certvigil.hcl")
 	if cfg == nil {
-		t.Fatal(diags)
+		t.Fatal(diags.String())
 	}
-	if len(diags) > 0 || len(cfg.Certs) != 0 {
-		t.Errorf("%d certificates, diagnostics: %v", len(cfg.Certs), diags)
+	// A warning that it guards nothing is in order; more than that is not.
+	if len(diags) > 1 || len(cfg.Certs) != 0 {
+		t.Errorf("%d certificates, diagnostics:\n%s", len(cfg.Certs), diags.String())
 	}
 	if cfg.Agent.StateDir != "/var/lib/certvigil" || cfg.Agent.Socket != "/run/certvigil/control.sock" {
 		t.Errorf("the units do not provide %+v", cfg.Agent)
@@ -179,7 +180,7 @@ func TestDefaultConfigurationExample(t *testing.T) {
 	}
 	cfg, diags := config.Load(file)
 	if cfg == nil || len(diags) > 0 {
-		t.Fatalf("%v\nin:\n%s", diags, text.String())
+		t.Fatalf("%s\nin:\n%s", diags.String(), text.String())
 	}
 	if len(cfg.Certs) != 1 || len(cfg.Certs[0].Hooks) != 1 {
 		t.Fatalf("certificates: %+v", cfg.Certs)

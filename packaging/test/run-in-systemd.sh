@@ -9,7 +9,7 @@
 #   CERTVIGIL_SYSTEMD_CACHE     folder for the root file systems, kept between runs
 #                               (default ${XDG_CACHE_HOME:-$HOME/.cache}/certvigil-systemd)
 #   CERTVIGIL_SYSTEMD_PACKAGES  packages in it, comma-separated        (default below)
-#   CERTVIGIL_SYSTEMD_TIMEOUT   seconds that TEST may take             (default 300)
+#   CERTVIGIL_SYSTEMD_TIMEOUT   seconds that TEST may take             (default 600)
 #   CERTVIGIL_SYSTEMD_JOURNAL   lines of the journal shown on failure  (default 80)
 #
 # Exit: TEST's status (1 when it ran out of time); 64 usage, 70 did not boot, 71 install failed, 77 not root.
@@ -18,7 +18,7 @@ set -euo pipefail
 suite=bookworm
 cache=${CERTVIGIL_SYSTEMD_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/cache}/.cache}/certvigil-systemd}
 packages=${CERTVIGIL_SYSTEMD_PACKAGES:-systemd,systemd-sysv,libnss-systemd,dbus,polkitd,nginx-light,curl,ca-certificates,openssl,procps,jq}
-timeout=${CERTVIGIL_SYSTEMD_TIMEOUT:-300}
+timeout=${CERTVIGIL_SYSTEMD_TIMEOUT:-600}
 journal_lines=${CERTVIGIL_SYSTEMD_JOURNAL:-80}
 
 # Units that a system in namespaces cannot run, or that would work in the background of a test.

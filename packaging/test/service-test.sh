@@ -32,6 +32,13 @@ refused() { # NAME COMMAND...: the command must fail
   if "$@" >/tmp/check.out 2>&1; then fail "$name"; fi
   ok "$name"
 }
+denied() { # NAME COMMAND...: it must fail for want of a permission, and of nothing else
+  local name=$1
+  shift
+  if "$@" >/tmp/check.out 2>&1; then fail "$name"; fi
+  grep -qiE 'authenti|denied|permission|not act' /tmp/check.out || { cat /tmp/check.out >&2; fail "$name"; }
+  ok "$name"
+}
 eventually() { # SECONDS NAME COMMAND...: within that time
   local limit=$((SECONDS + $1)) name=$2
   shift 2
@@ -72,19 +79,27 @@ served() { # CERTIFICATE NAME
 # As root at a prompt: credentials are there only for a process of the service.
 validate() { CREDENTIALS_DIRECTORY=/run/credentials/certvigil.service certvigil validate; }
 version_has() { certvigil version | grep -qF -- "$1"; }
+deployed() { cert "$1" '.stage == "deployed" and .hooks[0].acknowledged > 0'; }
 newer() { [ "$(cert "$1" .version)" -gt "$2" ]; } # CERTIFICATE VERSION
 keys() { find /var/lib/certvigil/accounts -name key.pem -exec sha256sum {} + | sort; }
 serves() { is "$1" wire www.test; }
 another_pid() { # PID: the service is up, and not by that process
-  is active systemctl is-active certvigil.service && [ "$(pid)" != 0 ] && [ "$(pid)" != "$1" ]
+  local now
+  now=$(pid) # once: between two looks it may end
+  [ "$now" != 0 ] && [ "$now" != "$1" ] && is active systemctl is-active certvigil.service
 }
 status_line_has() { property StatusText | grep -q -- "$1"; }
 log_has() { journalctl --no-pager -o cat -u "$1" | grep -qE -- "$2"; }
+as_nobody() { # GROUP COMMAND...
+  setpriv --reuid nobody --regid "$1" --clear-groups --no-new-privs "${@:2}"
+}
 as_agent() { setpriv --reuid certvigil --regid certvigil --init-groups --no-new-privs "$@"; }
-ask_systemd() { # METHOD UNIT: as the agent would
-  as_agent busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 \
+systemd_call() { # METHOD UNIT
+  busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 \
     org.freedesktop.systemd1.Manager "$1" ss "$2" replace
 }
+export -f systemd_call
+ask_systemd() { as_agent bash -c 'systemd_call "$@"' sh "$@"; } # METHOD UNIT: as the agent would
 inside() { nsenter -t "$(pid)" -m -- "$@"; } # in the agent's view of the file system
 
 # ---- installed and idle ----
@@ -120,6 +135,14 @@ printf 'kid-1:%s\n' "$eab_key" >/tmp/eab
 systemd-run --quiet --unit=ca /test/ca -roots /etc/ssl/ca-roots.pem -validity 60s -eab /tmp/eab
 eventually 10 "the CA answers" curl -fsS --cacert /etc/ssl/ca-roots.pem -o /dev/null https://127.0.0.1:14000/dir
 
+# An administrator who enables the socket although nginx has the port: that is a
+# failed socket, and a service that works all the same.
+systemctl enable --quiet certvigil-http.socket
+check "port 80 taken: the service starts" systemctl restart certvigil.service
+check "port 80 taken: without the socket" is failed systemctl is-failed certvigil-http.socket
+systemctl disable --quiet certvigil-http.socket
+systemctl reset-failed certvigil-http.socket
+
 # nginx serves some certificate already, as it would on the day of the move.
 rm /etc/nginx/sites-enabled/default
 install -d -o certvigil -g certvigil -m 755 /etc/nginx/tls
@@ -139,7 +162,7 @@ chmod 600 /etc/certvigil/credentials/eab
 mkdir -p /etc/systemd/system/certvigil.service.d
 cat >/etc/systemd/system/certvigil.service.d/local.conf <<'END'
 [Service]
-ReadWritePaths=/etc/nginx/tls
+ReadWritePaths=-/etc/nginx/tls
 SupplementaryGroups=www-data
 LoadCredential=eab:/etc/certvigil/credentials/eab
 END
@@ -211,6 +234,27 @@ site api.test /var/lib/certvigil/live/api/fullchain.pem /var/lib/certvigil/live/
 systemctl reload nginx.service
 eventually 90 "conf.d: served from the state directory" served api api.test
 
+# A hook that is a program runs inside the sandbox. It looks up a name, which the C
+# library likes to do with netlink, and nobody proves this certificate.
+cat >/etc/certvigil/conf.d/tool.hcl <<'END'
+hook "tool" {
+  test = ["/bin/sh", "-c", "test -s \"$CERTVIGIL_KEY\" && test $(id -un) = certvigil"]
+  reload { command = ["curl", "-fsSk", "-o", "/dev/null", "--connect-timeout", "5", "http://www.test:14001/"] }
+}
+certificate "tool" {
+  names = ["tool.test"]
+  hooks = [hook.tool]
+}
+END
+printf 'events {}\nhttp { server { listen 127.0.0.1:14001; } }\n' >/tmp/web.conf
+systemd-run --quiet --unit=web --working-directory=/usr/share/nginx/html \
+  /usr/sbin/nginx -g 'daemon off; pid /run/web.pid;' -c /tmp/web.conf
+systemctl reload certvigil.service
+eventually 60 "program hook: works in the sandbox" deployed tool
+rm /etc/certvigil/conf.d/tool.hcl
+systemctl reload certvigil.service
+systemctl stop web.service
+
 # ---- a broken edit ----
 
 cp /etc/certvigil/certvigil.hcl /tmp/good.hcl
@@ -270,16 +314,20 @@ eventually 60 "unusable configuration: served" served www www.test
 
 check "polkit: reload nginx" ask_systemd ReloadUnit nginx.service
 check "polkit: start the test" ask_systemd StartUnit certvigil-nginx-test.service
-refused "polkit: not restart nginx" ask_systemd RestartUnit nginx.service
-refused "polkit: not reload-or-restart nginx" ask_systemd ReloadOrRestartUnit nginx.service
-refused "polkit: not stop nginx" ask_systemd StopUnit nginx.service
-refused "polkit: not start nginx" ask_systemd StartUnit nginx.service
-refused "polkit: not reload another unit" ask_systemd ReloadUnit dbus.service
-refused "polkit: not start another unit" ask_systemd StartUnit systemd-tmpfiles-clean.service
-refused "polkit: nobody else reloads nginx" setpriv --reuid nobody --regid nogroup --clear-groups \
-  busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager ReloadUnit ss nginx.service replace
-refused "control socket: nobody else connects" setpriv --reuid nobody --regid nogroup --clear-groups \
-  curl -sS --unix-socket /run/certvigil/control.sock http://localhost/
+denied "polkit: not restart nginx" ask_systemd RestartUnit nginx.service
+denied "polkit: not reload-or-restart nginx" ask_systemd ReloadOrRestartUnit nginx.service
+denied "polkit: not stop nginx" ask_systemd StopUnit nginx.service
+denied "polkit: not start nginx" ask_systemd StartUnit nginx.service
+denied "polkit: not reload another unit" ask_systemd ReloadUnit dbus.service
+denied "polkit: not start another unit" ask_systemd StartUnit systemd-tmpfiles-clean.service
+denied "polkit: nobody else reloads nginx" as_nobody nogroup bash -c 'systemd_call "$@"' sh ReloadUnit nginx.service
+control=/run/certvigil/control.sock
+check "control socket: the group may read" as_nobody certvigil certvigil --socket "$control" status
+denied "control socket: the group may not act" as_nobody certvigil certvigil --socket "$control" renew www
+denied "control socket: nobody else connects" as_nobody nogroup certvigil --socket "$control" status
+version=$(cert www .version)
+check "control socket: root may act" certvigil --socket "$control" renew --force www
+eventually 20 "control socket: and it is done" newer www "$version"
 
 # A configuration that nginx refuses: the test unit says so, and nginx serves on.
 echo 'nonsense;' >/etc/nginx/conf.d/broken.conf
