@@ -102,7 +102,7 @@ func demonstrate(ctx context.Context, o options, s *screen) error {
 	}
 	err = d.perform(ctx)
 	if ctx.Err() != nil && o.endless() && d.watch != nil {
-		err = d.judged(context.WithoutCancel(ctx))
+		err = d.judged()
 	}
 	return errors.Join(err, d.tearDown(err == nil || ctx.Err() != nil))
 }
@@ -132,5 +132,5 @@ func (d *demo) perform(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.judged(ctx)
+	return d.judged()
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -41,20 +43,39 @@ func withAgent(m *testing.M) int {
 	return m.Run()
 }
 
-// show runs the demonstration as a program and returns what it printed.
+// show runs the demonstration and returns what it printed.
 func show(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := play(t, append(args, "--binary", agentBinary)...)
+	if err != nil {
+		t.Fatalf("demo %v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+// play runs the demonstration as a program, in a folder of the test.
+func play(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], append(args, "--binary", agentBinary)...)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), beDemo+"=1", "TMPDIR="+t.TempDir())
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("demo %v: %v\n%s", args, err, out)
+	return string(out), err
+}
+
+// lying returns an agent that is the real one but for one subcommand, which is
+// a shell script in which $real is the real one.
+func lying(t *testing.T, subcommand, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "certvigil")
+	text := fmt.Sprintf("#!/bin/sh\nreal=%s\n[ \"$1\" = %s ] || exec $real \"$@\"\nshift\n%s\n", agentBinary, subcommand, script)
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
 	}
-	return string(out)
+	return path
 }
 
 // inOrder fails the test where the wanted texts do not follow each other.
@@ -93,6 +114,43 @@ func TestAFullDiskIsAlarmedAndHealed(t *testing.T) {
 	t.Parallel()
 	inOrder(t, show(t, "--break", "disk", "--lifetime", "24s"),
 		"lap 1", "fault", "FAILED", "no space left", "is whole", "healing", "proved", "exit code 0", "healed", " 0 lapses")
+}
+
+func TestAnAlarmThatTheExitCodeDoesNotShowIsNoAlarm(t *testing.T) {
+	t.Parallel()
+	agent := lying(t, "status", `$real status "$@"; exit 0`)
+	out, err := play(t, "--break", "reload", "--lifetime", "16s", "--binary", agent)
+	if err == nil || !strings.Contains(out, "waiting for an alarm") {
+		t.Errorf("%v; want a failure for want of an alarm:\n%s", err, out)
+	}
+}
+
+func TestAnAgentThatDoesNotRenewEndsTheLaps(t *testing.T) {
+	t.Parallel()
+	agent := lying(t, "run", `$real apply "$@"; exec sleep 60`)
+	out, err := play(t, "--rounds", "2", "--lifetime", "12s", "--binary", agent)
+	if err == nil || !strings.Contains(out, "lap 1 of 2") || !strings.Contains(out, "waiting for a new version") {
+		t.Errorf("%v; want the second lap to fail:\n%s", err, out)
+	}
+}
+
+func TestCtrlCEndsADemonstrationWithoutAnEnd(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "--lifetime", "20s", "--binary", agentBinary)
+	cmd.Env = append(os.Environ(), beDemo+"=1", "TMPDIR="+t.TempDir())
+	var out bytes.Buffer
+	shown := &stage.Log{Copy: &out}
+	cmd.Stdout, cmd.Stderr = shown, shown
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := shown.Await(ctx, 0, func(e stage.Event) bool { return strings.Contains(e.Line, "lap 1 done") })
+	if err := errors.Join(err, cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	inOrder(t, out.String(), "lap 1 done", " 0 lapses")
 }
 
 func TestFlagsThatMakeNoSenseAreRefused(t *testing.T) {

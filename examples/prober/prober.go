@@ -71,20 +71,26 @@ func (p *Prober) Run(ctx context.Context) Report {
 	return p.Report()
 }
 
-// watch probes one target at a steady pace. A slow handshake delays the next
-// one; the time in which nothing was seen shows as the record's longest gap.
+// watch probes one target at a steady pace. A handshake that takes longer than
+// that delays the next one; the time in which nothing was seen shows as the
+// record's longest gap.
 func (p *Prober) watch(ctx context.Context, t Target, phase time.Duration) {
-	next := time.NewTimer(phase)
-	defer next.Stop()
+	first := time.NewTimer(phase)
+	defer first.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-first.C:
+	}
+	tick := time.NewTicker(p.opts.Every)
+	defer tick.Stop()
 	for {
+		p.probe(ctx, t)
 		select {
 		case <-ctx.Done():
 			return
-		case <-next.C:
+		case <-tick.C:
 		}
-		begun := time.Now()
-		p.probe(ctx, t)
-		next.Reset(max(0, p.opts.Every-time.Since(begun)))
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,12 +37,12 @@ func storm(ctx context.Context, o options, h *stage.Host, s *screen) error {
 	}
 	c := &chaos{host: h, watch: watch, lifetime: o.lifetime, seed: o.seed, say: s.say}
 	begun := time.Now()
-	calm, err := c.rage(ctx, o, s)
+	counted, err := c.rage(ctx, o, s)
+	issued := c.summary(s, counted, time.Since(begun))
 	if err != nil {
 		return err
 	}
-	issued := c.summary(s, calm, time.Since(begun))
-	return c.verdict(calm, issued, time.Since(begun))
+	return c.verdict(counted, issued, time.Since(begun))
 }
 
 // rage runs the chaos for its time, then lets the host come to rest, and returns
@@ -108,7 +111,7 @@ func (c *chaos) summary(s *screen, r prober.Report, took time.Duration) int {
 	}
 	ca := c.host.CA.Counts()
 	_, _ = r.WriteTo(s.out)
-	s.say("took          %s", took.Round(time.Second))
+	s.say("took          %s, load average %s on %d CPUs", took.Round(time.Second), load(), runtime.NumCPU())
 	s.say("issued        %d certificates, %d orders, %d accounts", ca.Finalized, ca.NewOrders, ca.Accounts)
 	s.say("agent         %d times killed, %d times ended by itself", n.kills, n.crashes)
 	s.say("nginx         %d restarts, %d refused starts", n.restarts, n.refused)
@@ -117,6 +120,16 @@ func (c *chaos) summary(s *screen, r prober.Report, took time.Duration) int {
 	s.say("torn pairs    %d", n.torn)
 	s.say("lapses        %d", r.Lapses())
 	return ca.Finalized
+}
+
+// load is the system's load average: a host that is starved of CPU can't keep
+// certificates of a minute, and whoever reads the numbers has to know.
+func load() string {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(data))[:3], " ")
 }
 
 // verdict is what the exit code follows. Apart from lapses it fails where the

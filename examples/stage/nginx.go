@@ -84,8 +84,13 @@ func (n *Nginx) Enable(s Site) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(n.sites(), s.Name+".conf"), text, 0o644); err != nil {
-		return fmt.Errorf("enabling site %s: %w", s.Name, err)
+	return n.EnableText(s.Name, text)
+}
+
+// EnableText is Enable for server blocks that someone else wrote.
+func (n *Nginx) EnableText(name, text string) error {
+	if err := os.WriteFile(filepath.Join(n.sites(), name+".conf"), []byte(text), 0o644); err != nil {
+		return fmt.Errorf("enabling site %s: %w", name, err)
 	}
 	return nil
 }

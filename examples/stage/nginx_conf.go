@@ -65,15 +65,15 @@ func (n *Nginx) mainText() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (n *Nginx) siteText(s Site) ([]byte, error) {
-	var b bytes.Buffer
+func (n *Nginx) siteText(s Site) (string, error) {
+	var b strings.Builder
 	err := nginxSite.Execute(&b, struct{ Address, Names, Fullchain, Key, Name string }{
 		n.Address, strings.Join(s.Names, " "), s.Fullchain, s.Key, s.Name,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("rendering site %s: %w", s.Name, err)
+		return "", fmt.Errorf("rendering site %s: %w", s.Name, err)
 	}
-	return b.Bytes(), nil
+	return b.String(), nil
 }
 
 // lastLines returns the last n lines of text.
