@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -118,11 +119,14 @@ func (s scope) certSolver(c contents, cert item) string {
 // only returns the label of the one block of its kind, and reports where there
 // is none, or a choice.
 func (s scope) only(kind, form string, c contents, cert item) []string {
-	all := prefixed(kind+".", s.labels[kind])
+	all := slices.Sorted(maps.Keys(s.labels[kind]))
 	switch len(all) {
 	case 1:
-		return []string{strings.TrimPrefix(all[0], kind+".")}
+		return all
 	case 0:
+		if s.slipped[kind] {
+			return nil
+		}
 		advice := `Write issuer "letsencrypt" { directory = "letsencrypt", … } with agree_terms = true.`
 		if kind == "solver" {
 			advice = `Write solver "http" "main" {}, which answers on port 80.`
@@ -130,7 +134,7 @@ func (s scope) only(kind, form string, c contents, cert item) []string {
 		s.fail(c.rng, fmt.Sprintf("certificate %s has no %s, since none is configured", quoted(cert.text), kind), advice)
 	default:
 		s.fail(c.rng, fmt.Sprintf("certificate %s does not say which %s, and there are %d", quoted(cert.text), kind, len(all)),
-			fmt.Sprintf("Write %s; there is: %s.", fmt.Sprintf(form, all[0]), strings.Join(all, ", ")))
+			fmt.Sprintf("Write %s; there is: %s.", fmt.Sprintf(form, kind+"."+all[0]), kind+"."+strings.Join(all, ", "+kind+".")))
 	}
 	return nil
 }

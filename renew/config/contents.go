@@ -120,8 +120,17 @@ func (r *report) readJSON(body hcl.Body, s schema, c contents) {
 	for _, l := range s.later {
 		want.Attributes = append(want.Attributes, hcl.AttributeSchema{Name: l.name})
 	}
-	content, diags := body.Content(&want)
+	content, _, diags := body.PartialContent(&want)
 	r.foreign(diags)
+	properties, _ := body.JustAttributes() // what is wrong with them was reported just now
+	for name, attr := range properties {
+		if _, isBlock := s.block(name); isBlock || slices.Contains(s.attrs, name) || name == "//" {
+			continue
+		}
+		if _, ok := s.postponed(name); !ok {
+			r.unknown(attr.NameRange, name, "property", s, c)
+		}
+	}
 	for name, attr := range content.Attributes {
 		if l, ok := s.postponed(name); ok {
 			r.unsupported(attr.NameRange, name, l.advice)
@@ -149,7 +158,7 @@ func (r *report) unknown(rng hcl.Range, name, kind string, s schema, c contents)
 	if near := nearest(name, all); near != "" {
 		c.slipped[near] = true
 	}
-	r.fail(rng, fmt.Sprintf("%s has no %s called %s", s.what, kind, quoted(name)), didYouMean(name, all, "Take it out."))
+	r.fail(rng, fmt.Sprintf("%s has no %s called %s", s.what, kind, quoted(name)), didYouMean("", name, all, "Take it out."))
 }
 
 func wrongLabels(name string, want int) string {

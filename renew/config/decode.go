@@ -18,6 +18,7 @@ type decoder struct {
 	cfg       *Config
 	locals    map[string]*local
 	labels    map[string]map[string]place // by kind of block; also of those that turn out broken
+	slipped   map[string]bool             // kinds of blocks of which one was not understood
 	used      map[string]bool             // files and folders that values came from
 	secrets   int                         // how often a function has returned a secret
 	certs     map[string]place            // every certificate, those of for_each one by one
@@ -44,6 +45,7 @@ func newDecoder(r *report, opts options) *decoder {
 		locals:    map[string]*local{},
 		labels:    map[string]map[string]place{"issuer": {}, "solver": {}, "hook": {}, "certificate": {}},
 		used:      map[string]bool{},
+		slipped:   map[string]bool{},
 		certs:     map[string]place{},
 		outputs:   map[string]place{},
 		listeners: map[string]place{},
@@ -71,9 +73,11 @@ func topSchema() schema {
 func (d *decoder) decode() *Config {
 	top := contents{attrs: map[string]*hcl.Attribute{}, blocks: map[string][]*hcl.Block{}}
 	for _, src := range d.files {
-		for kind, blocks := range d.read(src.body, hcl.Range{Filename: src.name}, topSchema()).blocks {
+		c := d.read(src.body, hcl.Range{Filename: src.name}, topSchema())
+		for kind, blocks := range c.blocks {
 			top.blocks[kind] = append(top.blocks[kind], blocks...)
 		}
+		maps.Copy(d.slipped, c.slipped)
 	}
 	for _, kind := range []string{"issuer", "solver", "hook", "certificate"} {
 		top.blocks[kind] = d.declare(kind, top.blocks[kind])

@@ -53,7 +53,7 @@ func (s scope) endpoint(b *hcl.Block, certNames []string) renew.Endpoint {
 		case slices.Contains(e.Names, name):
 			s.fail(one.rng, fmt.Sprintf("%s is named twice", quoted(one.text)), "Take one out.")
 		case len(certNames) > 0 && !slices.Contains(certNames, name):
-			s.fail(one.rng, fmt.Sprintf("%s is not a name of the certificate", quoted(one.text)), didYouMean(name, certNames, ""))
+			s.fail(one.rng, fmt.Sprintf("%s is not a name of the certificate", quoted(one.text)), didYouMean("", name, certNames, ""))
 		default:
 			e.Names = append(e.Names, name)
 		}

@@ -174,21 +174,24 @@ func (s scope) argv(attr *hcl.Attribute) []string {
 	for i, one := range items {
 		argv[i] = one.text
 	}
-	s.checkProgram(attr.Name, items[0])
+	s.checkProgram(attr.Name, argv, items[0].rng)
 	return argv
 }
 
 // checkProgram reports a first element that would not be run as its author
-// expects.
-func (s scope) checkProgram(name string, one item) {
+// expects: above all a whole command line, or a construct of the shell.
+func (s scope) checkProgram(name string, argv []string, rng hcl.Range) {
+	program, words := argv[0], strings.Fields(argv[0])
+	line := len(words) > 1 && (len(argv) == 1 || !filepath.IsAbs(program) || strings.HasPrefix(words[1], "-"))
 	switch {
-	case filepath.IsAbs(one.text) && filepath.Clean(one.text) == one.text && !strings.ContainsAny(one.text, "|&;<>$`*?\"'"):
-	case len(strings.Fields(one.text)) > 1 && !filepath.IsAbs(one.text):
-		s.fail(one.rng, fmt.Sprintf("%s is one word to %s: there is no shell to take it apart", quoted(one.text), name), fmt.Sprintf("Write %s.", asList(one.text)))
-	case strings.ContainsAny(one.text, " \t|&;<>()$`\\\"'*?[]#~=%{}!"):
-		s.fail(one.rng, fmt.Sprintf("%s is not the name of a program", quoted(one.text)), "There is no shell: write the program alone, then each argument by itself. For a shell's sake, write [\"/bin/sh\", \"-c\", \"…\"].")
-	case strings.Contains(one.text, "/"):
-		s.fail(one.rng, fmt.Sprintf("%s is a relative path", quoted(one.text)), "Write the program's absolute path, or its bare name where it is in the PATH.")
+	case strings.ContainsAny(program, "|&;<>()$`\\\"'*?[]#~={}!\t"):
+		s.fail(rng, fmt.Sprintf("%s is not the name of a program", quoted(program)), "There is no shell: write the program alone, then each argument by itself. For a shell's sake, write [\"/bin/sh\", \"-c\", \"…\"].")
+	case line:
+		s.fail(rng, fmt.Sprintf("%s is one word to %s: there is no shell to take it apart", quoted(program), name), fmt.Sprintf("Write %s.", asList(strings.Join(argv, " "))))
+	case filepath.IsAbs(program) && filepath.Clean(program) != program:
+		s.fail(rng, fmt.Sprintf("%s is a path with detours", quoted(program)), fmt.Sprintf("Write %s.", quoted(filepath.Clean(program))))
+	case !filepath.IsAbs(program) && strings.Contains(program, "/"):
+		s.fail(rng, fmt.Sprintf("%s is a relative path", quoted(program)), "Write the program's absolute path, or its bare name where it is in the PATH.")
 	}
 }
 

@@ -55,7 +55,7 @@ func load(path string, opts options) (cfg *Config, diags Diagnostics) {
 	cfg = d.decode()
 	cfg.Path = path
 	for _, p := range watched {
-		d.used[absolute("", p)] = true
+		d.used[fromHere(p)] = true
 	}
 	cfg.Sources = slices.Sorted(maps.Keys(d.used))
 	if r.failed() {
@@ -123,7 +123,7 @@ func (r *report) readFile(path string) {
 		r.unreadable(path, err)
 		return
 	}
-	r.addSource(newSource(path, absolute("", filepath.Dir(path)), mode, text))
+	r.addSource(newSource(path, fromHere(filepath.Dir(path)), mode, text))
 }
 
 func (r *report) unreadable(path string, err error) {

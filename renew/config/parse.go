@@ -25,8 +25,24 @@ func (r *report) parse(src *source) {
 	file, diags := hclsyntax.ParseConfig(src.text, src.name, hcl.InitialPos)
 	body, _ := file.Body.(*hclsyntax.Body)
 	src.hideWritten(body, !diags.HasErrors())
-	r.foreign(diags)
+	r.foreign(withoutCascade(diags))
 	src.body = file.Body
+}
+
+// withoutCascade drops an error that only repeats the one of the line before:
+// one missing quote makes every following line a broken string.
+func withoutCascade(diags hcl.Diagnostics) hcl.Diagnostics {
+	var kept hcl.Diagnostics
+	for _, d := range diags {
+		repeated := false
+		for _, before := range diags {
+			repeated = repeated || before.Summary == d.Summary && before.Subject != nil && d.Subject != nil && before.Subject.Start.Line == d.Subject.Start.Line-1
+		}
+		if !repeated {
+			kept = append(kept, d)
+		}
+	}
+	return kept
 }
 
 func (r *report) parseJSON(src *source) {

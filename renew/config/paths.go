@@ -15,6 +15,15 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
+// fromHere returns path as an absolute one.
+func fromHere(path string) string {
+	full, err := filepath.Abs(path)
+	if err != nil { // there is no working directory: it was removed
+		return path
+	}
+	return full
+}
+
 // checkPath reports a path that is not absolute and clean: the agent's working
 // directory is nothing to rely on, and two spellings of one file would hide
 // that it is written twice.

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -66,11 +68,8 @@ func (s scope) reference(expr hcl.Expression, kind string) (reference, bool) {
 	}
 	label := strings.Join(names(t)[1:], ".")
 	if !s.labels[kind][label].known() || len(names(t)) != len(t) {
-		var all []string
-		for l := range s.labels[kind] {
-			all = append(all, kind+"."+l)
-		}
-		s.fail(rng, fmt.Sprintf("there is no %s.%s", kind, label), didYouMean(kind+"."+label, all, fmt.Sprintf("There is no %s block at all: write one.", kind)))
+		all := slices.Sorted(maps.Keys(s.labels[kind]))
+		s.fail(rng, fmt.Sprintf("there is no %s.%s", kind, label), didYouMean(kind+".", label, all, fmt.Sprintf("There is no %s block at all: write one.", kind)))
 		return reference{}, false
 	}
 	return reference{label, rng}, true

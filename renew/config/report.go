@@ -106,7 +106,7 @@ func (r *report) diagnostic(f finding) Diagnostic {
 	if src.hidden[line] {
 		d.Source = hiddenLine
 		if f.foreign {
-			d.Advice = ""
+			d.Advice = "Look at the quotes, brackets and equals signs on this line."
 		}
 		return d
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -55,6 +56,10 @@ func (s scope) eval(expr hcl.Expression) (cty.Value, bool) {
 		s.hide(expr.Range())
 	}
 	if diags.HasErrors() {
+		if !secret && !onlyOurs(diags) && asksForSecret(expr) { // it failed before the secret was even read
+			s.hide(expr.Range())
+			secret = true
+		}
 		s.evalFailed(diags, secret)
 		return cty.NilVal, false
 	}
@@ -73,9 +78,13 @@ func (s scope) evalFailed(diags hcl.Diagnostics, secret bool) {
 		if d.Subject != nil {
 			rng = *d.Subject
 		}
-		var ours callError
-		if extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d); ok && errors.As(extra.FunctionCallError(), &ours) {
-			s.fail(rng, "the call of "+extra.CalledFunctionName()+"() failed", sentence(string(ours)))
+		if name, said, ok := ours(d); ok {
+			s.fail(rng, "the call of "+name+"() failed", sentence(string(said)))
+			continue
+		}
+		if extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallUnknownDiagExtra](d); ok {
+			name := extra.CalledFunctionName()
+			s.fail(rng, fmt.Sprintf("there is no function called %s", quoted(name)), didYouMean("", name, slices.Sorted(maps.Keys(s.functions(""))), ""))
 			continue
 		}
 		if secret {
@@ -84,6 +93,23 @@ func (s scope) evalFailed(diags hcl.Diagnostics, secret bool) {
 		}
 		s.foreign(hcl.Diagnostics{d})
 	}
+}
+
+// ours tells whether d is what a function of ours has to say, and what that is.
+func ours(d *hcl.Diagnostic) (function string, said callError, ok bool) {
+	extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d)
+	if !ok || !errors.As(extra.FunctionCallError(), &said) {
+		return "", "", false
+	}
+	return extra.CalledFunctionName(), said, true
+}
+
+// onlyOurs tells whether functions of ours are all that failed.
+func onlyOurs(diags hcl.Diagnostics) bool {
+	return !slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool {
+		_, _, ok := ours(d)
+		return !ok
+	})
 }
 
 // variables returns what expr needs of local and each.
@@ -149,7 +175,7 @@ func (d *decoder) local(name string, rng hcl.Range) (cty.Value, bool) {
 		d.fail(rng, "local by itself is not a value", "Write local.NAME.")
 		return cty.NilVal, false
 	case l == nil:
-		d.fail(rng, fmt.Sprintf("there is no local.%s", name), didYouMean("local."+name, prefixed("local.", d.locals), "Define it in a locals block."))
+		d.fail(rng, fmt.Sprintf("there is no local.%s", name), didYouMean("local.", name, slices.Sorted(maps.Keys(d.locals)), "Define it in a locals block."))
 		return cty.NilVal, false
 	case l.state == visiting:
 		d.fail(l.rng, fmt.Sprintf("local.%s refers to itself", name), fmt.Sprintf("Break the circle, for example at %s.", at(rng)))
@@ -209,13 +235,4 @@ func step(t hcl.Traversal, i int) string {
 
 func isText(v cty.Value) bool {
 	return v != cty.NilVal && v.Type() == cty.String && v.IsKnown() && !v.IsNull() && !v.IsMarked()
-}
-
-func prefixed[V any](prefix string, m map[string]V) []string {
-	var names []string
-	for name := range m {
-		names = append(names, prefix+name)
-	}
-	slices.Sort(names)
-	return names
 }

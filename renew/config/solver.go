@@ -25,7 +25,7 @@ func (s scope) solver(b *hcl.Block) {
 	case "dns", "tls-alpn":
 		s.unsupported(b.LabelRanges[0], fmt.Sprintf("solver %q", kind), "Use solver \"http\" or solver \"webroot\".")
 	default:
-		s.fail(b.LabelRanges[0], fmt.Sprintf("there is no solver of the type %s", quoted(kind)), didYouMean(kind, []string{"http", "webroot"}, ""))
+		s.fail(b.LabelRanges[0], fmt.Sprintf("there is no solver of the type %s", quoted(kind)), didYouMean("", kind, []string{"http", "webroot"}, ""))
 	}
 	s.cfg.Solvers[kind+"."+name] = v
 }

@@ -60,15 +60,22 @@ func distance(a, b string) int {
 	return last[len(t)]
 }
 
+// maxListed bounds how many candidates an advice lists.
+const maxListed = 20
+
 // didYouMean is the advice for an unknown word: the nearest candidate, or else
-// all of them.
-func didYouMean(given string, candidates []string, noneYet string) string {
+// all of them, each shown behind prefix. none is the advice where there are none.
+func didYouMean(prefix, given string, candidates []string, none string) string {
 	if near := nearest(given, candidates); near != "" {
-		return fmt.Sprintf("Did you mean %s?", near)
+		return fmt.Sprintf("Did you mean %s%s?", prefix, near)
 	}
 	if len(candidates) == 0 {
-		return noneYet
+		return none
 	}
 	sorted := slices.Sorted(slices.Values(candidates))
-	return fmt.Sprintf("There is: %s.", strings.Join(sorted, ", "))
+	more := ""
+	if len(sorted) > maxListed {
+		sorted, more = sorted[:maxListed], ", …"
+	}
+	return fmt.Sprintf("There is: %s%s%s.", prefix, strings.Join(sorted, ", "+prefix), more)
 }

@@ -196,7 +196,9 @@ func sentence(words string) string {
 	if words == "" {
 		return ""
 	}
-	words = strings.ToUpper(words[:1]) + words[1:]
+	if first, _, _ := strings.Cut(words, " "); !strings.Contains(first, "(") { // the name of a function stays
+		words = strings.ToUpper(words[:1]) + words[1:]
+	}
 	if !strings.HasSuffix(words, ".") && !strings.HasSuffix(words, "?") {
 		words += "."
 	}

@@ -110,6 +110,21 @@ func namesSecret(function string) bool {
 	return function == "credential" || function == "env" || function == "file"
 }
 
+// asksForSecret tells whether a call in expr may return a secret.
+func asksForSecret(expr hcl.Expression) bool {
+	native, ok := expr.(hclsyntax.Expression)
+	if !ok {
+		return false
+	}
+	found := false
+	_ = hclsyntax.VisitAll(native, func(node hclsyntax.Node) hcl.Diagnostics {
+		call, ok := node.(*hclsyntax.FunctionCallExpr)
+		found = found || ok && namesSecret(call.Name)
+		return nil
+	})
+	return found
+}
+
 // hideInJSON does the same for JSON text that parses.
 func (s *source) hideInJSON() {
 	dec := json.NewDecoder(bytes.NewReader(s.text))

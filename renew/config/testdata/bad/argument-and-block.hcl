@@ -1,0 +1,10 @@
+issuer "le" {
+  directory   = "letsencrypt"
+  agree_terms = true
+}
+solver "http" "main" {}
+certificate "www" {
+  names = ["example.com"]
+  key = { type = "ec256" }
+  hooks {}
+}

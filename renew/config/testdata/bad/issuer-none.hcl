@@ -1,0 +1,4 @@
+solver "http" "main" {}
+certificate "www" {
+  names = ["example.com"]
+}

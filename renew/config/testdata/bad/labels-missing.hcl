@@ -1,0 +1,9 @@
+issuer {
+  directory = "letsencrypt"
+}
+solver "http" {}
+agent "x" {}
+certificate "www" {
+  names = ["example.com"]
+  install {}
+}

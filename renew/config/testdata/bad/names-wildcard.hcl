@@ -1,0 +1,8 @@
+issuer "le" {
+  directory   = "letsencrypt"
+  agree_terms = true
+}
+solver "http" "main" {}
+certificate "www" {
+  names = ["example.com", "*.example.com", "w*.example.com"]
+}

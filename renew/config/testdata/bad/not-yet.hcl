@@ -1,0 +1,24 @@
+issuer "le" {
+  directory   = "letsencrypt"
+  agree_terms = true
+}
+solver "dns" "zone" {
+  provider    = "cloudflare"
+  credentials = { CLOUDFLARE_DNS_API_TOKEN = "aHVudGVyMg" }
+}
+solver "tls-alpn" "main" { listen = [":443"] }
+solver "http" "main" {}
+certificate "www" {
+  names     = ["example.com"]
+  solver    = solver.dns.zone
+  on_change = "adopt"
+  rescue    = true
+  solve "*.example.com" { solver = solver.dns.zone }
+  renew { window = "Mon-Fri 02:00-05:00" }
+  install "bundle" {
+    path = "/etc/haproxy/certs/www.pem"
+  }
+}
+watch "partners" {}
+alert "ops" {}
+heartbeat "cron" {}

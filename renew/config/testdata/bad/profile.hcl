@@ -1,0 +1,5 @@
+issuer "le" {
+  directory   = "letsencrypt"
+  agree_terms = true
+  profile     = "tls server"
+}

@@ -1,0 +1,6 @@
+issuer "le" {
+  eab {
+    key_id   = "kid"
+    hmac_key = "aHVudGVyMg
+  }
+}

@@ -1,0 +1,9 @@
+state_dir = "/var/lib/certvigil"
+issuer "le" {
+  directory   = "letsencrypt"
+  agree_terms = true
+}
+solver "http" "main" {}
+certificate "www" {
+  names = ["example.com"]
+}

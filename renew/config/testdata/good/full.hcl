@@ -1,0 +1,126 @@
+# Every argument of the language once.
+agent {
+  state_dir = "/srv/certvigil"
+  socket    = "/run/cv/control.sock"
+  listen    = "127.0.0.1:9433"
+}
+
+issuer "letsencrypt" {
+  directory   = "letsencrypt"
+  contact     = ["ops@example.com", "mailto:night@example.com"]
+  agree_terms = true
+  profile     = "tlsserver"
+}
+
+issuer "google" {
+  directory   = "https://dv.acme-v02.api.pki.goog/directory"
+  contact     = split(",", trimspace(file("contacts.txt")))
+  agree_terms = true
+  eab {
+    key_id   = "kid-1"
+    hmac_key = credential("google-eab")
+  }
+}
+
+issuer "internal" {
+  directory   = "https://ca.internal/acme/acme/directory"
+  agree_terms = true
+  trust_roots = "root.pem"
+  eab {
+    key_id   = "kid-2"
+    hmac_key = trimspace(file("eab.secret"))
+  }
+}
+
+issuer "internal.2" {
+  directory   = "https://ca.internal:8443/acme?x=1"
+  agree_terms = true
+  eab {
+    key_id   = "kid-3"
+    hmac_key = env("CERTVIGIL_TEST_EAB")
+  }
+}
+
+solver "http" "main" {}
+solver "http" "alt" { listen = ["127.0.0.1:8080", "[::1]:8080"] }
+solver "webroot" "site" { path = "/tmp" }
+
+certificate "www" {
+  names   = ["WWW.Example.com.", "bücher.example", "2001:DB8::1", local.extra]
+  issuers = [issuer.letsencrypt, issuer["internal.2"]]
+  solver  = solver.http.main
+
+  key {
+    type  = "rsa3072"
+    reuse = true
+  }
+  renew {
+    lifetime_left = "33%"
+    ari           = false
+  }
+  install "pem" {
+    fullchain = "/etc/nginx/tls/www.crt"
+    cert      = "/etc/nginx/tls/www.leaf"
+    chain     = "/etc/nginx/tls/www.chain"
+    key       = "/etc/nginx/tls/www.key"
+    owner     = "root"
+    group     = "www-data"
+    mode      = "0640"
+  }
+  install "pem" {
+    fullchain = "/etc/nginx/tls/public.crt"
+    mode      = "644"
+  }
+  hooks = [hook.nginx, hook.pid]
+  endpoint "127.0.0.1:443" {}
+  endpoint "[::1]:8443" {
+    protocol = "tls"
+    names    = ["www.example.COM"]
+  }
+}
+
+certificate "site" {
+  for_each = local.sites
+  names    = [each.value, "www.${each.value}"]
+  issuers  = [issuer.google]
+  solver   = solver.webroot.site
+}
+
+certificate "file" {
+  for_each = fileset("sites", "*.json")
+  names    = jsondecode(file("sites/${each.key}")).names
+  issuers  = [issuer.internal]
+  solver   = solver.webroot.site
+}
+
+certificate "set" {
+  for_each = toset(["b.example", "a.example"])
+  names    = ["${each.key}.org", each.value]
+  issuers  = [issuer.internal]
+  solver   = solver.webroot.site
+}
+
+hook "nginx" {
+  test    = ["nginx", "-t"]
+  timeout = "1m30s"
+  each    = true
+  reload { unit = "nginx.service" }
+}
+
+hook "pid" {
+  test { unit = "certvigil-test.service" }
+  reload {
+    pid_file = "/run/haproxy.pid"
+    signal   = "SIGUSR2"
+  }
+}
+
+hook "argv" {
+  reload { command = ["/usr/sbin/nginx", "-s", "reload"] }
+}
+
+locals {
+  domain = "example.org"
+  extra  = "extra.${local.domain}"
+  sites  = { shop = "shop.example", blog = local.domain }
+}
