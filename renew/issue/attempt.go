@@ -1,6 +1,7 @@
 package issue
 
 import (
+	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -248,7 +249,8 @@ func (a *attempt) end() error {
 // abandon ends an order that the CA has been working on for so long that the
 // next attempt had better place another.
 func (a *attempt) abandon(o store.Order, err error) error {
-	if err == nil || !canceled(err) || time.Since(o.CreatedAt) < abandonAfter*a.c.timeout {
+	// An attempt that was ended from outside says nothing about the order.
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(o.CreatedAt) < abandonAfter*a.c.timeout {
 		return err
 	}
 	return errors.Join(err, a.end())

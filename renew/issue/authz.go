@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/go-acme/lego/v4/acme"
 
@@ -150,9 +149,8 @@ func (a *attempt) accept(challenge acme.Challenge) error {
 
 // await polls an authorization until it is decided.
 func (a *attempt) await(at, name string) error {
-	began := time.Now()
 	p := pace{next: a.s.settle.first()}
-	for {
+	for polls := 1; ; polls++ {
 		if err := p.wait(a.job.ctx, a.job.hint(at)); err != nil {
 			return fmt.Errorf("%s: waiting for the CA to validate it: %w", name, err)
 		}
@@ -163,7 +161,7 @@ func (a *attempt) await(at, name string) error {
 		switch authz.Status {
 		case acme.StatusPending:
 		case acme.StatusValid:
-			a.s.settle.observe(time.Since(began))
+			a.s.settle.observe(polls == 1)
 			return nil
 		default:
 			return &deadOrder{tried: true, cause: fmt.Errorf("%s: the CA could not validate %s: %w", name, http01, objection(authz))}

@@ -49,7 +49,7 @@ func start(t testing.TB, o acmetest.Options, change ...func(*Options)) *bench {
 	t.Cleanup(func() {
 		b.client.Close()
 		_ = responder.Close()
-		_ = ca.Close()
+		_ = b.ca.Close()
 	})
 	b.opts = Options{
 		Solvers:   map[string]config.Solver{"http.main": {Type: "http", Name: "main"}},

@@ -115,11 +115,12 @@ func lock(ctx context.Context, l chan struct{}) error {
 	}
 }
 
-// settling remembers how long this CA lately took to validate a challenge, so
-// that the first poll comes neither far too early nor late.
+// settling finds out how long this CA takes to validate a challenge, so that the
+// first poll comes neither far too early nor late: sooner after each that found
+// the answer there, later after each that did not.
 type settling struct {
 	mu   sync.Mutex
-	last time.Duration
+	wait time.Duration
 }
 
 // Between these the first poll of anything is made.
@@ -131,11 +132,16 @@ const (
 func (s *settling) first() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return min(max(s.last, firstPollMin), firstPollMax)
+	return min(max(s.wait, firstPollMin), firstPollMax)
 }
 
-func (s *settling) observe(took time.Duration) {
+func (s *settling) observe(atFirst bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = (s.last + took) / 2
+	s.wait = min(max(s.wait, firstPollMin), firstPollMax)
+	if atFirst {
+		s.wait -= s.wait / 8
+	} else {
+		s.wait += s.wait / 4
+	}
 }

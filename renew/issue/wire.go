@@ -178,7 +178,13 @@ func host(u *url.URL) string {
 
 // exchange sends one request and reads the whole answer, within the limits of
 // the session.
-func (s *session) exchange(ctx context.Context, req *http.Request) (*http.Response, []byte, error) {
+func (s *session) exchange(job context.Context, req *http.Request) (answer *http.Response, body []byte, err error) {
+	defer func() {
+		if err != nil && job.Err() != nil { // the transport does not tell the cause
+			err = &wireError{"asking " + s.origin.Host, context.Cause(job)}
+		}
+	}()
+	ctx := job
 	if err := lock(ctx, s.slots); err != nil {
 		return nil, nil, err
 	}
@@ -188,7 +194,7 @@ func (s *session) exchange(ctx context.Context, req *http.Request) (*http.Respon
 
 	var trace reuse
 	ctx = httptrace.WithClientTrace(ctx, trace.hooks())
-	answer, err := s.wireTransport().RoundTrip(req.Clone(ctx))
+	answer, err = s.wireTransport().RoundTrip(req.Clone(ctx))
 	if err != nil {
 		if trace.stale() && ctx.Err() == nil {
 			return nil, nil, &staleConn{err}
@@ -196,7 +202,7 @@ func (s *session) exchange(ctx context.Context, req *http.Request) (*http.Respon
 		return nil, nil, &wireError{"asking " + s.origin.Host, err}
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
+	body, err = io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
 	if err != nil {
 		return nil, nil, &wireError{"reading the answer of " + s.origin.Host, err}
 	}
