@@ -84,7 +84,11 @@ func pairHealth(now time.Time, c Cert, f Facts) []Finding {
 		if f.Journal.Issue.Count > 0 {
 			level = Critical
 		}
-		return []Finding{{level, reason, f.Newest.FaultDetail}}
+		detail := f.Newest.FaultDetail
+		if reason == Missing {
+			detail = "no certificate has been issued yet"
+		}
+		return []Finding{{level, reason, detail}}
 	case !now.Before(held.NotAfter):
 		return []Finding{{Critical, Expired, "expired " + held.NotAfter.UTC().Format(time.RFC3339)}}
 	case now.Before(held.NotBefore):

@@ -44,19 +44,21 @@ func (j *job) perform(ctx context.Context) {
 			})
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, j.deadline())
+	// A name of its own: the recover above judges by the agent's context, and this
+	// one has ended by then.
+	bounded, cancel := context.WithTimeout(ctx, j.deadline())
 	defer cancel()
 	switch j.step.Do {
 	case renew.Issue:
-		j.issue(ctx)
+		j.issue(bounded)
 	case renew.Install:
-		j.install(ctx)
+		j.install(bounded)
 	case renew.Deploy:
-		j.deploy(ctx)
+		j.deploy(bounded)
 	case renew.Verify:
-		j.verify(ctx)
+		j.verify(bounded)
 	case renew.Advise:
-		j.advise(ctx)
+		j.advise(bounded)
 	}
 }
 

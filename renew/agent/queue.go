@@ -15,6 +15,8 @@ type entry struct {
 	level renew.Level // as of the last look; empty before the first
 	busy  renew.Do    // the step under way; empty when none is
 	err   string      // why the facts could not be gathered
+	did   renew.Do    // the step that ended last
+	ended time.Time   // and when
 
 	at    time.Time // when to look again, or, parked, the end of what is held
 	in    *queue    // the queue that it stands in; nil when it stands in none

@@ -123,7 +123,7 @@ func (j *job) deploy(ctx context.Context) {
 			}
 			rec := n.Hooks[name]
 			if err != nil {
-				j.failAs(ctx, n, &rec.Trouble, hookFailure(name, err))
+				j.failAs(ctx, n, &rec.Trouble, hookFailure(err))
 			} else {
 				rec = renew.HookRecord{Acknowledged: event.Version, RanAt: ran}
 			}
@@ -139,8 +139,8 @@ func (j *job) deploy(ctx context.Context) {
 	}
 }
 
-func hookFailure(name string, err error) error {
-	return &renew.Failure{Op: "running hook " + name, Class: renew.Local, Err: err}
+func hookFailure(err error) error {
+	return &renew.Failure{Class: renew.Local, Err: err}
 }
 
 // How long a proof waits for the new certificate to appear. nginx with 5,000

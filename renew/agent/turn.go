@@ -136,6 +136,8 @@ func (a *Agent) look(ctx context.Context, now time.Time, e *entry) {
 	switch {
 	case e.step.At.After(now) || e.step.Do == renew.Wait:
 		a.queue.put(e, e.step.At)
+	case e.step.Do == e.did && now.Sub(e.ended).Abs() < samePace:
+		a.queue.put(e, now.Add(samePace))
 	case a.running[e.step.Do] >= limit(e.step.Do):
 		a.park(e)
 	default:
@@ -144,6 +146,10 @@ func (a *Agent) look(ctx context.Context, now time.Time, e *entry) {
 }
 
 const unreadableRetry = 10 * time.Second
+
+// samePace is the least time between two steps of one kind for one certificate.
+// The rules never ask for less; should one ever do, it must not spin.
+const samePace = 500 * time.Millisecond
 
 func (a *Agent) unreadable(now time.Time, e *entry, err error) {
 	if e.err != err.Error() {
@@ -197,7 +203,7 @@ func (a *Agent) finish(o outcome) {
 		a.unsaved[o.name] = *o.unsaved
 	}
 	if e, ok := a.entries[o.name]; ok && e.busy == o.do {
-		e.busy = ""
+		e.busy, e.did, e.ended = "", o.do, now
 		a.queue.put(e, now)
 	}
 	if q := a.parked[o.do]; q != nil {
