@@ -370,6 +370,29 @@ func TestAFailureBeforeTheSwitchSwitchesNothing(t *testing.T) {
 	}
 }
 
+// Where a rename fails, the keys that were staged do not stay behind.
+func TestAFailureDuringTheSwitchLeavesNothingStaged(t *testing.T) {
+	for part := range 4 {
+		dir := newDir(t)
+		o := outputIn(dir)
+		must(t, Write(o, oldPair))
+		renamed := 0
+		err := write(o, newPair, func(op, name string) error {
+			if op != "rename" {
+				return nil
+			}
+			if renamed++; renamed == part+1 {
+				return syscall.EIO
+			}
+			return nil
+		})
+		if !errors.Is(err, syscall.EIO) || Check(o, newPair).InPlace {
+			t.Errorf("part %d: %v", part, err)
+		}
+		wantNothingLeft(t, dir)
+	}
+}
+
 // asUserEnv makes the test binary write an output, in place of running tests.
 const asUserEnv = "CERTVIGIL_TEST_WRITE"
 

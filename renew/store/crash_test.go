@@ -269,7 +269,9 @@ func TestEverythingIsSyncedInOrder(t *testing.T) {
 					delete(files, name)
 				case "syncdir":
 					delete(dirs, name)
-				case "mkdir", "symlink":
+				case "mkdir":
+					dirs[name], dirs[path.Dir(name)] = true, true
+				case "symlink":
 					dirs[path.Dir(name)] = true
 				case "rename":
 					checkSynced(t, name, files, dirs)

@@ -29,7 +29,8 @@
 //	live/<name>                               symlink to ../certs/<name>/versions/<n>
 //
 // What ends in ".tmp" is unfinished work or on its way out: it is never read,
-// and removed by the next [Open]. Everything belongs to the owner of the state
+// and removed by the next [Open] (in accounts/, by the next change of that
+// account). Everything belongs to the owner of the state
 // directory where root writes it.
 //
 // # What a reader sees
