@@ -167,7 +167,8 @@ SupplementaryGroups=www-data
 LoadCredential=eab:/etc/certvigil/credentials/eab
 END
 systemctl daemon-reload
-# Port 80, as the comment in the socket unit says: enable, then restart.
+refused "port 80: not while the service runs" systemctl start certvigil-http.socket
+# As the comment in the socket unit says: enable, then restart.
 systemctl enable --quiet certvigil-http.socket
 systemctl restart certvigil.service
 check "port 80: the socket is up" is active systemctl is-active certvigil-http.socket
