@@ -65,6 +65,7 @@ soak: ## ten minutes of faults, with a count of lapses
 bench: ## speed and memory, measured, never asserted
 	packaging/deps.sh
 	go test -run '^$$' -bench . -benchmem $(ARGS) ./...
+	go run ./examples/idle
 
 .PHONY: deb
 deb: ## dist/certvigil_VERSION_ARCH.deb

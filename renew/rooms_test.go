@@ -18,7 +18,7 @@ var rooms = []string{
 	"renew", "hooks", "renew/watch", "renew/keypair", "renew/config", "renew/store", "renew/install",
 	"renew/issue", "renew/probe", "renew/agent", "renew/status",
 	"renew/issue/acmetest", "cmd/certvigil",
-	"examples/prober", "examples/stage", "examples/demo", "examples/soak",
+	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/nginx",
 }
 
 // soleImporter names the one room that may import a library: its traps die there.

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 )
@@ -14,7 +15,9 @@ const command = "github.com/certvigil/certvigil/cmd/certvigil"
 // go command, inside of this module.
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "certvigil")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, command).CombinedOutput()
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, command)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is packaged
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the agent: %w: %s", err, out)
 	}
