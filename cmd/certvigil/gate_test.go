@@ -105,3 +105,12 @@ func stalled(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 func lost(r *http.Request, next http.Handler) {
 	next.ServeHTTP(httptest.NewRecorder(), r)
 }
+
+// onceOn does something before the first request of a kind is answered.
+func onceOn(kind string, do func()) behaviour {
+	var once sync.Once
+	return on(kind, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		once.Do(do)
+		next.ServeHTTP(w, r)
+	})
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -211,17 +212,25 @@ func (h *host) served(cert string, version int) agent.CertReport {
 }
 
 // handshake asks nginx for a name and returns the leaf, which must be valid for
-// it under the CA's root.
+// it under a root that the issuer trusts.
 func (h *host) handshake(name string) *x509.Certificate {
 	h.t.Helper()
+	trusted, err := os.ReadFile(h.cfg.Trust)
+	must(h.t, err)
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(h.ca.RootPEM())
+	roots.AppendCertsFromPEM(trusted)
 	conn, err := tls.Dial("tcp", h.nginx.Address, &tls.Config{ServerName: name, RootCAs: roots})
 	if err != nil {
 		h.t.Fatalf("a client of %s: %v", name, err)
 	}
 	defer conn.Close()
 	return conn.ConnectionState().PeerCertificates[0]
+}
+
+// fingerprint is that of what nginx serves for a name, as status writes it.
+func (h *host) fingerprint(name string) string {
+	h.t.Helper()
+	return fmt.Sprintf("%x", sha256.Sum256(h.handshake(name).Raw))
 }
 
 // request asks the agent for a new certificate.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -12,6 +13,10 @@ import (
 // detector included, and the one that finds a race dies of it.
 func TestMain(m *testing.M) {
 	if err := os.Setenv("GORACE", raceOptions); err != nil {
+		panic(err)
+	}
+	// They wait for clocks and processes more than they compute.
+	if err := flag.Set("test.parallel", "8"); err != nil { // the command line's own word comes later, and counts
 		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"certvigil": main})

@@ -116,7 +116,7 @@ func (j *job) failAs(ctx context.Context, n *renew.Journal, t *renew.Trouble, er
 		return // we are being stopped: that is nobody's failure
 	}
 	now, class := j.clock(), renew.ClassOf(err)
-	wait := renew.Backoff(now, j.step.Do, t.Count+1, j.cert, j.facts)
+	wait := renew.Backoff(now, pacedAs(j.step.Do, class), t.Count+1, j.cert, j.facts)
 	retryAt := now.Add(time.Duration(float64(wait) * jitter()))
 	if f, ok := errors.AsType[*renew.Failure](err); ok && !f.RetryAt.IsZero() {
 		retryAt = f.RetryAt
@@ -128,6 +128,16 @@ func (j *job) failAs(ctx context.Context, n *renew.Journal, t *renew.Trouble, er
 	}
 	j.log.Log(ctx, level, "step failed", "step", j.step.Do, "reason", j.step.Reason, "class", class,
 		"attempt", t.Count, "next", retryAt, "err", err)
+}
+
+// pacedAs is the step by whose schedule a failure is tried again. Where this
+// host alone stood in the way, the CA is spared nothing by waiting long: a disk
+// that has room again is to be found out within a minute.
+func pacedAs(do renew.Do, class renew.Class) renew.Do {
+	if do == renew.Issue && class == renew.Local {
+		return renew.Install
+	}
+	return do
 }
 
 // troubleOf is where the journal keeps the failures of a step.

@@ -108,10 +108,12 @@ func (a *attempt) obtain() (int, error) {
 		a.c.log.Info("the order in flight can't be gone on with", "cert", a.cert.Name, "order", o.URL, "err", shown(dead.cause))
 		found = false
 	}
-	if !found {
-		if o, err = a.begin(); err != nil {
-			return 0, err
+	if found { // the intent alone: its order's URL may have found no room on the disk
+		if err := a.c.books.SetOrderURL(a.cert.Name, ""); err != nil {
+			return 0, local(fmt.Errorf("noting the order of %s: %w", a.cert.Name, err))
 		}
+	} else if o, err = a.begin(); err != nil {
+		return 0, err
 	}
 	version, err := a.fresh(o)
 	if dead, ok := errors.AsType[*deadOrder](err); ok {
