@@ -103,7 +103,7 @@ func TestDecide(t *testing.T) {
 			c.Names = []string{"www.example.com", "example.com"}
 		}, Verify, t0.Add(time.Hour + time.Second), ProofDue},
 		{"another key type: issue", soon, func(c *Cert, f *Facts) { c.KeyType = RSA2048 }, Issue, time.Time{}, KeyDiffers},
-		{"another profile: issue", soon, func(c *Cert, f *Facts) { c.Issuers[0].Profile = "shortlived" }, Issue, time.Time{}, ProfileDiffer},
+		{"another profile: issue", soon, func(c *Cert, f *Facts) { c.Issuers[0].Profile = "shortlived" }, Issue, time.Time{}, ProfileDiffers},
 		{"the CA is no longer configured: issue", soon, func(c *Cert, f *Facts) { c.Issuers[0].Directory = "https://other/dir" }, Issue, time.Time{}, IssuerDiffers},
 		{"the second CA issued it: no reason to issue", soon, func(c *Cert, f *Facts) {
 			c.Issuers = append([]Issuer{{Name: "x", Directory: "https://other/dir"}}, c.Issuers...)

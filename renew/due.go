@@ -74,7 +74,7 @@ func differs(now time.Time, c Cert, f Facts) Reason {
 	for _, i := range c.Issuers {
 		if i.Directory == held.Directory {
 			if i.Profile != held.Profile {
-				return ProfileDiffer
+				return ProfileDiffers
 			}
 			return ""
 		}

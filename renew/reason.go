@@ -6,20 +6,20 @@ type Reason string
 
 // Why a certificate is issued.
 const (
-	Missing       Reason = "missing"        // there is no certificate yet
-	Unreadable    Reason = "unreadable"     // a file of the pair is gone, empty or does not parse
-	PairMismatch  Reason = "pair-mismatch"  // the key is not the certificate's
-	Altered       Reason = "altered"        // someone else wrote into the version's folder
-	Expired       Reason = "expired"        //
-	NotYetValid   Reason = "not-yet-valid"  // NotBefore is ahead of the clock
-	NamesDiffer   Reason = "names-differ"   // the configuration asks for other names
-	KeyDiffers    Reason = "key-differs"    // the configuration asks for another key type
-	ProfileDiffer Reason = "profile-differ" // the configuration asks for another profile
-	IssuerDiffers Reason = "issuer-differs" // the CA that issued it is no longer configured
-	ARIWindow     Reason = "ari-window"     // the point chosen in the CA's suggested window
-	Emergency     Reason = "emergency"      // the CA's suggested window lies in the past
-	Lifetime      Reason = "lifetime"       // the backstop: so much of the lifetime is left
-	Requested     Reason = "requested"      // certvigil renew --force
+	Missing        Reason = "missing"         // there is no certificate yet
+	Unreadable     Reason = "unreadable"      // a file of the pair is gone, empty or does not parse
+	PairMismatch   Reason = "pair-mismatch"   // the key is not the certificate's
+	Altered        Reason = "altered"         // someone else wrote into the version's folder
+	Expired        Reason = "expired"         //
+	NotYetValid    Reason = "not-yet-valid"   // NotBefore is ahead of the clock
+	NamesDiffer    Reason = "names-differ"    // the configuration asks for other names
+	KeyDiffers     Reason = "key-differs"     // the configuration asks for another key type
+	ProfileDiffers Reason = "profile-differs" // the configuration asks for another profile
+	IssuerDiffers  Reason = "issuer-differs"  // the CA that issued it is no longer configured
+	ARIWindow      Reason = "ari-window"      // the point chosen in the CA's suggested window
+	Emergency      Reason = "emergency"       // the CA's suggested window lies in the past
+	Lifetime       Reason = "lifetime"        // the backstop: so much of the lifetime is left
+	Requested      Reason = "requested"       // certvigil renew --force
 )
 
 // Why another step is due.
