@@ -112,19 +112,19 @@ func (a *attempt) register(account store.Account, key crypto.Signer, made bool) 
 		if err != nil {
 			return account, err
 		}
-		location = found
+		location, account.Contact = found, nil // the next order sees to the contacts
 	}
 	if location == "" {
 		created, err := a.create(key)
 		if err != nil {
 			return account, fmt.Errorf("registering at issuer %q: %w", a.s.issuer.Name, err)
 		}
-		location = created
+		location, account.Contact = created, slices.Clone(a.s.issuer.Contact)
 	}
 	if err := a.s.sameOrigin(location); err != nil {
 		return account, err
 	}
-	account.URL, account.Contact = location, slices.Clone(a.s.issuer.Contact)
+	account.URL = location
 	if err := a.c.books.SaveAccount(account); err != nil {
 		return account, local(fmt.Errorf("keeping the account of issuer %q: %w", a.s.issuer.Name, err))
 	}

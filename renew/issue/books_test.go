@@ -138,6 +138,11 @@ func (b *shelf) Read(name string, n int) (store.Bundle, error) {
 }
 
 func (b *shelf) Commit(name string, v store.Bundle) (int, error) {
-	err := b.write("Commit", func() error { b.versions[name] = append(b.versions[name], v); return nil })
-	return len(b.versions[name]), err
+	n := 0
+	err := b.write("Commit", func() error {
+		b.versions[name] = append(b.versions[name], v)
+		n = len(b.versions[name])
+		return nil
+	})
+	return n, err
 }

@@ -26,11 +26,6 @@ func refusing(format string, args ...any) error {
 // local is a failure that this host is the cause of.
 func local(err error) error { return &renew.Failure{Class: renew.Local, Err: err} }
 
-// transient is a failure that may pass by itself.
-func transient(format string, args ...any) error {
-	return &renew.Failure{Class: renew.Transient, Err: fmt.Errorf(format, args...)}
-}
-
 // classify makes a Failure of whatever went wrong, and holds the account where
 // the CA asked for time.
 func (c *Client) classify(op string, err error, a *attempt) *renew.Failure {

@@ -212,6 +212,15 @@ func TestACAThatRejectsEveryNonceIsGivenUp(t *testing.T) {
 	}
 }
 
+// A reload closes the client that an order may just be starting with.
+func TestAClosedClientStillFinishesItsOrders(t *testing.T) {
+	b := start(t, acmetest.Options{})
+	b.client.Close()
+	b.issue(b.cert("www", "a.example.com"), renew.Version{})
+	b.client.Close()
+	b.issue(b.cert("www", "b.example.com"), renew.Version{})
+}
+
 func TestWhatIsNotConfiguredIsAConfigFailure(t *testing.T) {
 	b := start(t, acmetest.Options{})
 	for name, change := range map[string]func(*renew.Cert){

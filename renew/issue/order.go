@@ -77,10 +77,11 @@ func fromLego(err error) bool {
 	_, failure := errors.AsType[*renew.Failure](err)
 	_, shape := errors.AsType[*garbled](err)
 	_, wrongType := errors.AsType[*json.UnmarshalTypeError](err)
+	_, noJSON := errors.AsType[*json.SyntaxError](err)
 	_, network := errors.AsType[net.Error](err)
 	_, dead := errors.AsType[*staleConn](err)
 	_, wire := errors.AsType[*wireError](err)
-	return !ours && !failure && !shape && !wrongType && !network && !dead && !wire && !canceled(err)
+	return !ours && !failure && !shape && !wrongType && !noJSON && !network && !dead && !wire && !canceled(err)
 }
 
 // resume goes on with an order that was placed before.

@@ -39,8 +39,8 @@ type session struct {
 	account   chan struct{} // held while the account is looked up or registered
 	settle    settling
 
-	connect   sync.Once // guards transport, whose pool of roots is read from disk
-	transport *http.Transport
+	mu        sync.Mutex      // guards transport
+	transport *http.Transport // made when first needed: its roots are read from disk
 }
 
 func newSession(issuer config.Issuer, o Options) (*session, error) {
@@ -66,9 +66,11 @@ func newSession(issuer config.Issuer, o Options) (*session, error) {
 	return s, nil
 }
 
-// wireTransport makes the one transport of the session, when it is first needed.
+// wireTransport returns the one transport of the session.
 func (s *session) wireTransport() *http.Transport {
-	s.connect.Do(func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.transport == nil {
 		s.transport = &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            (&net.Dialer{Timeout: connectTimeout, KeepAlive: pingAfter}).DialContext,
@@ -82,7 +84,7 @@ func (s *session) wireTransport() *http.Transport {
 			DisableCompression:     true, // a bomb can't be unpacked that is never asked for
 			HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		}
-	})
+	}
 	return s.transport
 }
 
@@ -101,8 +103,11 @@ func (s *session) trust() *x509.CertPool {
 }
 
 func (s *session) close() {
-	s.connect.Do(func() { s.transport = &http.Transport{} })
-	s.transport.CloseIdleConnections()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.transport != nil {
+		s.transport.CloseIdleConnections()
+	}
 }
 
 // lock takes a lock that the end of ctx gets out of.
