@@ -2,21 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/cobra"
 
-	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/agent"
 	"github.com/certvigil/certvigil/renew/config"
-	"github.com/certvigil/certvigil/renew/issue"
-	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/store"
 )
 
@@ -46,29 +43,17 @@ func apply(ctx context.Context, g *globals, names []string, out io.Writer) error
 	if err := known(cfg, names); err != nil {
 		return err
 	}
-	st, err := store.Open(cfg.Agent.StateDir)
-	if err != nil {
+	s, err := openService(g, cfg, agent.Parts{Log: log})
+	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("%w; where the agent runs, use certvigil renew NAME", err)
 	}
-	defer st.Close()
-	sockets, err := activation.ListenersWithNames()
-	if err != nil {
-		return fmt.Errorf("taking over systemd's sockets: %w", err)
-	}
-	responder := issue.NewResponder(sockets, log)
-	defer responder.Close()
-	runner := hooks.New(log)
-	defer runner.Close()
-	s := &service{flags: g, store: st, responder: responder, log: log}
-	issuer, err := s.issuerFor(cfg)
 	if err != nil {
 		return err
 	}
-	defer issuer.Close()
-	a := agent.New(agent.Parts{Store: st, Prober: &probe.Prober{}, Runner: runner, Log: log}, cfg, issuer)
-	a.Settle(ctx, names...)
+	defer s.close()
+	s.agent.Settle(ctx, names...)
 
-	r := agent.Report{Version: version, Certificates: a.Report(time.Now())}
+	r := agent.Report{Version: version, Certificates: s.agent.Report(time.Now())}
 	printStatus(out, r, time.Now())
 	return health(r.Worst())
 }

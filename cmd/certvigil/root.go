@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,7 @@ type globals struct {
 	socket    string
 	logLevel  string
 	logFormat string
+	readAt    time.Time // when the configuration began to be read
 }
 
 func rootCommand() *cobra.Command {
@@ -60,6 +62,7 @@ func (g *globals) logger(w io.Writer) (*slog.Logger, error) {
 
 // load reads the configuration; warnings go to standard error.
 func (g *globals) load() (*config.Config, error) {
+	g.readAt = time.Now()
 	cfg, diags := config.Load(g.config)
 	if cfg == nil || diags.HasErrors() {
 		return nil, &exit{exitUnknown, fmt.Errorf("the configuration can't be used:\n\n%s", strings.TrimRight(diags.String(), "\n"))}

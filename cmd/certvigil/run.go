@@ -12,16 +12,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/cobra"
 
-	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew/agent"
 	"github.com/certvigil/certvigil/renew/config"
-	"github.com/certvigil/certvigil/renew/issue"
-	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/status"
-	"github.com/certvigil/certvigil/renew/store"
 	"github.com/certvigil/certvigil/renew/watch"
 )
 
@@ -57,19 +52,12 @@ const gcPercent = 50
 // until ctx ends, and takes them down in reverse.
 func run(ctx context.Context, g *globals, cfg *config.Config, log *slog.Logger) error {
 	debug.SetGCPercent(gcPercent)
-	st, err := store.Open(cfg.Agent.StateDir)
+	n := newNotifier(log)
+	s, err := openService(g, cfg, agent.Parts{Log: log, Alive: n.alive, Turn: n.turn()})
 	if err != nil {
 		return err
 	}
-	defer st.Close()
-	sockets, err := activation.ListenersWithNames()
-	if err != nil {
-		return fmt.Errorf("taking over systemd's sockets: %w", err)
-	}
-	responder := issue.NewResponder(sockets, log)
-	defer responder.Close()
-	runner := hooks.New(log)
-	defer runner.Close()
+	defer s.close()
 	control, err := status.Listen(g.controlSocket(cfg))
 	if err != nil {
 		return err
@@ -79,19 +67,10 @@ func run(ctx context.Context, g *globals, cfg *config.Config, log *slog.Logger) 
 	if err != nil {
 		return err
 	}
-	watcher := watch.New(log, 0, 0)
-	defer watcher.Close()
-
-	n := newNotifier(log)
-	s := &service{flags: g, store: st, responder: responder, watcher: watcher, notify: n, log: log}
-	issuer, err := s.issuerFor(cfg)
-	if err != nil {
-		return err
-	}
-	s.agent = agent.New(agent.Parts{
-		Store: st, Prober: &probe.Prober{}, Runner: runner, Log: log, Alive: n.alive, Turn: n.turn(),
-	}, cfg, issuer)
-	s.inForce(cfg, issuer)
+	s.notify = n
+	s.watcher = watch.New(log, 0, 0)
+	defer s.watcher.Close()
+	s.watchFiles(cfg)
 
 	var running sync.WaitGroup
 	running.Go(func() { s.watch(ctx) })
@@ -125,6 +104,9 @@ func (s *service) watch(ctx context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
+	if s.sourcesChanged() { // while they were read at start
+		s.reload()
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -10,9 +11,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
+
+	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew/agent"
 	"github.com/certvigil/certvigil/renew/config"
 	"github.com/certvigil/certvigil/renew/issue"
+	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/store"
 	"github.com/certvigil/certvigil/renew/watch"
 )
@@ -22,6 +27,7 @@ type service struct {
 	flags     *globals
 	store     *store.Store
 	responder *issue.Responder
+	runner    *hooks.Runner
 	watcher   *watch.Watcher
 	notify    *notifier
 	log       *slog.Logger
@@ -33,6 +39,41 @@ type service struct {
 	loadedAt time.Time
 	broken   *string                // what is wrong with the configuration on disk
 	sources  map[string]os.FileInfo // its files as they were when last read
+}
+
+// openService takes the state directory and the sockets that systemd passed,
+// and makes an agent of them. What parts lacks is filled in.
+func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, error) {
+	st, err := store.Open(cfg.Agent.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	sockets, err := activation.ListenersWithNames()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("taking over systemd's sockets: %w", err), st.Close())
+	}
+	s := &service{
+		flags: g, store: st, responder: issue.NewResponder(sockets, parts.Log), runner: hooks.New(parts.Log), log: parts.Log,
+	}
+	issuer, err := s.issuerFor(cfg)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	parts.Store, parts.Prober, parts.Runner = st, &probe.Prober{}, s.runner
+	s.agent = agent.New(parts, cfg, issuer)
+	s.inForce(cfg, issuer, g.readAt)
+	return s, nil
+}
+
+// close takes the rooms down in the reverse order; the lock goes last.
+func (s *service) close() {
+	if s.issuer != nil {
+		s.issuer.Close()
+	}
+	s.runner.Close()
+	s.responder.Close()
+	s.store.Close()
 }
 
 func (s *service) issuerFor(cfg *config.Config) (*issue.Client, error) {
@@ -48,16 +89,20 @@ func (s *service) issuerFor(cfg *config.Config) (*issue.Client, error) {
 func (s *service) reload() {
 	s.notify.reloading()
 	defer s.notify.ready()
+	began := time.Now()
 	seen := stat(s.watched())
 	cfg, diags := config.Load(s.flags.config)
 	var issuer *issue.Client
-	var err error = diags
+	err := diags.Err()
 	if cfg != nil && !diags.HasErrors() {
 		issuer, err = s.issuerFor(cfg)
 	}
-	if err != nil && issuer == nil {
+	if issuer == nil {
 		s.log.Error("configuration refused, the one before stays in force", "err", err)
 		text := err.Error()
+		if diags.HasErrors() {
+			text = diags.String() // every problem, with its source line
+		}
 		s.mu.Lock()
 		s.broken, s.sources = &text, seen
 		s.mu.Unlock()
@@ -70,18 +115,32 @@ func (s *service) reload() {
 		s.log.Warn("a changed agent block takes a restart", "path", s.path())
 	}
 	s.agent.Reload(cfg, issuer)
-	s.inForce(cfg, issuer)
+	s.inForce(cfg, issuer, began)
+	s.watchFiles(cfg)
 	old.Close()
 	s.log.Info("configuration loaded", "path", s.path(), "certificates", len(cfg.Certs))
 }
 
-// inForce notes down which configuration runs, and watches its files and the
-// pairs that it keeps.
-func (s *service) inForce(cfg *config.Config, issuer *issue.Client) {
+// coarseClock is more than the file system's clock lags behind ours.
+const coarseClock = 10 * time.Millisecond
+
+// inForce notes down which configuration runs; began is when its files began to
+// be read. A file that changed since then may not be what was read, so it counts
+// as changed.
+func (s *service) inForce(cfg *config.Config, issuer *issue.Client, began time.Time) {
+	sources, now := stat(cfg.Sources), time.Now()
+	for path, fi := range sources {
+		if fi != nil && fi.ModTime().After(began.Add(-coarseClock)) && !fi.ModTime().After(now) {
+			sources[path] = nil
+		}
+	}
 	s.mu.Lock()
-	s.cfg, s.issuer, s.loadedAt, s.broken = cfg, issuer, time.Now(), nil
-	s.sources = stat(cfg.Sources)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.cfg, s.issuer, s.loadedAt, s.broken, s.sources = cfg, issuer, time.Now(), nil, sources
+}
+
+// watchFiles watches the configuration's files and the pairs that it keeps.
+func (s *service) watchFiles(cfg *config.Config) {
 	paths := slices.Clone(cfg.Sources)
 	for _, c := range cfg.Certs {
 		live := s.store.LiveDir(c.Name)
