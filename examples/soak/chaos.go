@@ -18,6 +18,7 @@ type chaos struct {
 	lifetime time.Duration
 	seed     uint64
 	say      func(string, ...any)
+	note     func(string, ...any) // into chaos.log, to be read beside agent.log
 
 	mu sync.Mutex // guards the counts
 	counts
@@ -65,9 +66,11 @@ func (c *chaos) kill(ctx context.Context) error {
 			return err
 		} else {
 			c.count(func(n *counts) { n.kills++ })
+			c.note("agent killed")
 		}
 		c.checkPairs()
 		pause(ctx, between(rng, 0, 2*time.Second))
+		c.note("agent started")
 		if err := c.host.Agent.Start(); err != nil {
 			return err
 		}
@@ -108,6 +111,7 @@ func (c *chaos) restart(ctx context.Context) error {
 	rng := rand.New(rand.NewPCG(c.seed, 2))
 	for pause(ctx, between(rng, c.lifetime/4, c.lifetime)) {
 		up := c.watch.Down()
+		c.note("nginx stopped")
 		err := c.host.Nginx.Stop()
 		if err == nil {
 			pause(ctx, between(rng, 0, time.Second))
@@ -117,6 +121,7 @@ func (c *chaos) restart(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		c.note("nginx started")
 		c.count(func(n *counts) { n.restarts++ })
 	}
 	return nil

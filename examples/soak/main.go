@@ -96,7 +96,7 @@ func soak(ctx context.Context, o options, s *screen) (err error) {
 	}
 	defer func() {
 		if err != nil || o.keep {
-			s.say("kept %s: agent.log, state, nginx", dir)
+			s.say("kept %s: agent.log, chaos.log, state, nginx", dir)
 			return
 		}
 		err = os.RemoveAll(dir)
@@ -135,5 +135,5 @@ type screen struct {
 func (s *screen) say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, _ = fmt.Fprintf(s.out, "%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(s.out, "%s  %s\n", time.Now().Format("15:04:05.000"), fmt.Sprintf(format, args...))
 }

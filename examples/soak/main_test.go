@@ -44,7 +44,7 @@ func soaked(t *testing.T, args ...string) (int, string) {
 
 func TestAShortStormPassesWithoutALapse(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	code, out := soaked(t, "--duration", "30s", "--lifetime", "24s", "--certs", "4", "--seed", "5", "--ca-faults", "0.2")
+	code, out := soaked(t, "--duration", "30s", "--lifetime", "30s", "--certs", "4", "--seed", "5", "--ca-faults", "0.15")
 	if code != 0 {
 		t.Fatalf("exit code %d:\n%s", code, out)
 	}

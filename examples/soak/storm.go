@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -35,7 +36,12 @@ func storm(ctx context.Context, o options, h *stage.Host, s *screen) error {
 	if err != nil {
 		return err
 	}
-	c := &chaos{host: h, watch: watch, lifetime: o.lifetime, seed: o.seed, say: s.say}
+	notes, err := os.Create(filepath.Join(h.Dir, "chaos.log"))
+	if err != nil {
+		return fmt.Errorf("opening the chaos log: %w", err)
+	}
+	defer notes.Close()
+	c := &chaos{host: h, watch: watch, lifetime: o.lifetime, seed: o.seed, say: s.say, note: (&screen{out: notes}).say}
 	begun := time.Now()
 	counted, err := c.rage(ctx, o, s)
 	issued := c.summary(s, counted, time.Since(begun))
