@@ -108,3 +108,16 @@ func TestARejectionThatHasNothingToDoWithThePredecessorStands(t *testing.T) {
 		})
 	}
 }
+
+func TestAFailedRenewalMayBeTriedAgain(t *testing.T) {
+	b := start(t, acmetest.Options{})
+	cert := b.cert("www", "a.example.com")
+	held := b.issue(cert, renew.Version{})
+	for range 3 {
+		cert.Names = []string{"a.example.com", "dead.example.com"}
+		b.ca.Unresolve("dead.example.com", true)
+		b.refuse(cert, held)
+		b.ca.Unresolve("dead.example.com", false)
+		held = b.issue(cert, held)
+	}
+}

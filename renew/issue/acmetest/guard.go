@@ -3,7 +3,10 @@ package acmetest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -51,6 +54,11 @@ func (c *CA) guard(next http.Handler) http.Handler {
 				c.awaitCertificate(r.Context(), strings.TrimPrefix(r.URL.Path, finalizePath), &gate)
 			}
 			reply.send(w)
+		case r.URL.Path == newOrderPath:
+			c.afterMark(r)
+			gate.RLock()
+			defer gate.RUnlock()
+			next.ServeHTTP(w, r)
 		default:
 			gate.RLock()
 			defer gate.RUnlock()
@@ -109,6 +117,27 @@ func (c *CA) replaced(certID string) bool {
 	former.RLock()
 	defer former.RUnlock()
 	return former.IsReplaced
+}
+
+// afterMark orders a new order after the marks on the certificate that it
+// replaces: a failed validation takes a mark away, from a goroutine of its own.
+func (c *CA) afterMark(r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if err != nil {
+		return
+	}
+	var signed struct {
+		Payload string `json:"payload"`
+	}
+	_ = json.Unmarshal(body, &signed) // what does not parse is for Pebble to refuse
+	payload, _ := base64.RawURLEncoding.DecodeString(signed.Payload)
+	var order struct {
+		Replaces string `json:"replaces"`
+	}
+	if json.Unmarshal(payload, &order) == nil && order.Replaces != "" {
+		c.replaced(order.Replaces)
+	}
 }
 
 // heldReply keeps a reply until send.
