@@ -215,16 +215,26 @@ func (h *host) served(cert string, version int) agent.CertReport {
 // it under a root that the issuer trusts.
 func (h *host) handshake(name string) *x509.Certificate {
 	h.t.Helper()
+	leaf, err := h.dial(name)
+	if err != nil {
+		h.t.Fatalf("a client of %s: %v", name, err)
+	}
+	return leaf
+}
+
+func (h *host) dial(name string) (*x509.Certificate, error) {
 	trusted, err := os.ReadFile(h.cfg.Trust)
-	must(h.t, err)
+	if err != nil {
+		return nil, err
+	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(trusted)
 	conn, err := tls.Dial("tcp", h.nginx.Address, &tls.Config{ServerName: name, RootCAs: roots})
 	if err != nil {
-		h.t.Fatalf("a client of %s: %v", name, err)
+		return nil, err
 	}
 	defer conn.Close()
-	return conn.ConnectionState().PeerCertificates[0]
+	return conn.ConnectionState().PeerCertificates[0], nil
 }
 
 // fingerprint is that of what nginx serves for a name, as status writes it.

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"testing"
+)
+
+// blows, in groups that run beside each other.
+var blows = map[string]func() []blow{"requests": atRequests, "hooks": inHooks, "disk": onDisk}
+
+func newCrashHost(t *testing.T) *host {
+	h := newHost(t, setup{})
+	h.cfg.Test = nil
+	h.cfg.Reload = h.script("hook", h.reloadLine())
+	h.write()
+	return h
+}
+
+func TestACrashAtAnyStepOfAFirstIssue(t *testing.T) {
+	t.Parallel()
+	for group, list := range blows {
+		t.Run(group, func(t *testing.T) {
+			t.Parallel()
+			h := newCrashHost(t)
+			for _, b := range list() {
+				must(t, os.RemoveAll(h.cfg.State))
+				counts := h.ca.Counts()
+				r := watchPair(t, h.live("www", ""))
+				disarm := b.arm(h, 1)
+				h.start()
+				h.gone()
+				disarm()
+				h.start()
+				h.served("www", 1)
+				h.afterwards(b.name, r, counts.NewOrders, counts.Accounts, "")
+				if n := h.ca.Counts().Accounts - counts.Accounts; n != 1 {
+					t.Errorf("%s: %d accounts were registered", b.name, n)
+				}
+				h.run.kill()
+			}
+		})
+	}
+}
+
+func TestACrashAtAnyStepOfARenewal(t *testing.T) {
+	t.Parallel()
+	for group, list := range blows {
+		t.Run(group, func(t *testing.T) {
+			t.Parallel()
+			h := newCrashHost(t)
+			h.start()
+			h.served("www", 1)
+			url := h.account()
+			for _, b := range list() {
+				if b.name == toAccount+" not sent" || b.name == toAccount+" done, reply lost" {
+					continue // a renewal registers nothing
+				}
+				h.crashRenewal(b, url)
+			}
+		})
+	}
+}
+
+// crashRenewal strikes in the middle of a renewal, and sees it end well. The CA
+// may take an authorization again that is valid still, and what is too short
+// may be missed: then there is another renewal to strike in.
+func (h *host) crashRenewal(b blow, url string) {
+	h.t.Helper()
+	const tries = 10
+	for range tries {
+		version, counts := h.cert("www").Version, h.ca.Counts()
+		r := watchPair(h.t, h.live("www", ""))
+		disarm := b.arm(h, version+1)
+		h.request("www")
+		h.until(b.name+": struck, or missed", func() bool {
+			c := h.cert("www")
+			return !h.run.running() || c.Version > version && c.Stage == "served" && c.Busy == ""
+		})
+		disarm()
+		struck := !h.run.running()
+		if struck {
+			h.start()
+		}
+		h.served("www", version+1)
+		h.afterwards(b.name, r, counts.NewOrders, counts.Accounts, url)
+		if struck {
+			return
+		}
+	}
+	h.t.Errorf("%s: missed %d times", b.name, tries)
+}
