@@ -30,10 +30,10 @@ func Backoff(now time.Time, do Do, count int, c Cert, f Facts) time.Duration {
 			longest = bareLongest
 		}
 	case Advise:
-		if count > adviseTries {
-			return adviseSix
-		}
 		wait, longest = grow(issueFirst, 2, count, adviseSix), adviseSix
+		if count > adviseTries {
+			wait = adviseSix
+		}
 	default:
 		wait, longest = grow(localFirst, 2, count, localLongest), localLongest
 	}

@@ -195,6 +195,9 @@ func TestWhatHoldsAnIssueBack(t *testing.T) {
 		{"the schedule after a failure", func(c *Cert, f *Facts) {
 			f.Journal.Issue = Trouble{Count: 1, Class: Transient, Last: now, RetryAt: now.Add(time.Minute)}
 		}, now.Add(time.Minute), BackingOff},
+		{"the schedule after a failure, once it is over", func(c *Cert, f *Facts) {
+			f.Journal.Issue = Trouble{Count: 1, Class: Transient, Last: now.Add(-time.Minute), RetryAt: now}
+		}, now, Lifetime},
 		{"the CA's Retry-After", func(c *Cert, f *Facts) {
 			f.Journal.Issue = Trouble{Count: 1, Class: Limited, Last: now, RetryAt: now.Add(time.Hour)}
 		}, now.Add(time.Hour), Throttled},

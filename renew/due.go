@@ -13,10 +13,10 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	if s.At.IsZero() {
 		return s, false
 	}
+	s.At = later(s.At, now) // a wait that is over is no reason any more
 	j := f.Journal
-	if t := retried(s, j.Issue, j.Request); t.At.After(s.At) {
-		s = t
-		s.Reason = BackingOff
+	if at := retried(s, j.Issue, j.Request).At; at.After(s.At) {
+		s.At, s.Reason = at, BackingOff
 		if j.Issue.Class == Limited {
 			s.Reason = Throttled
 		}
@@ -24,7 +24,7 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	if f.HoldUntil.After(s.At) {
 		s.At, s.Reason = f.HoldUntil, Throttled
 	}
-	if at := braked(c, f); at.After(later(s.At, now)) {
+	if at := braked(c, f); at.After(s.At) {
 		s.At, s.Reason = at, Braked
 	}
 	return s, true

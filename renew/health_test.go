@@ -140,6 +140,7 @@ func TestBackoff(t *testing.T) {
 		{"a hook, the first time", Deploy, 90 * day, 1, time.Second},
 		{"a hook, for ever", Deploy, 90 * day, 30, time.Minute},
 		{"advice, the second time", Advise, 90 * day, 2, 2 * time.Minute},
+		{"advice for a minute's certificate, given up for now", Advise, time.Minute, 6, 3750 * time.Millisecond},
 		{"advice, given up for now", Advise, 90 * day, 6, 6 * time.Hour},
 	} {
 		c, f := wantCert(), servedAt(tc.life)

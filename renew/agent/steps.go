@@ -28,7 +28,7 @@ func (j *job) issue(ctx context.Context) {
 			j.fail(ctx, n, err)
 			return
 		}
-		n.Issue = renew.Trouble{}
+		n.Issue, n.Advise = renew.Trouble{}, renew.Trouble{} // a new leaf: nobody was asked about it
 		n.Issued = issuances(j.cert, n.Issued, []renew.Version{v})
 	})
 	if err == nil {
