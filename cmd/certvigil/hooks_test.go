@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,10 +15,20 @@ import (
 func (h *host) script(name, text string) []string {
 	h.t.Helper()
 	path := h.path(name)
-	// Renamed into place: a text that is written to can't be executed.
-	must(h.t, os.WriteFile(path+".new", []byte("#!/bin/sh\n"+text+"\n"), 0o755))
-	must(h.t, os.Rename(path+".new", path))
+	h.program(path, []byte("#!/bin/sh\n"+text+"\n"))
 	return []string{path}
+}
+
+// program writes a file that is to be executed. The kernel refuses one that
+// anybody has open for writing (ETXTBSY): so it is renamed into place, and no
+// child may inherit the descriptor meanwhile.
+func (h *host) program(path string, data []byte) {
+	h.t.Helper()
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path+".new", data, 0o755)
+	syscall.ForkLock.RUnlock()
+	must(h.t, err)
+	must(h.t, os.Rename(path+".new", path))
 }
 
 // reloadLine is a shell command that reloads the host's nginx.

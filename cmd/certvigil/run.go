@@ -35,11 +35,7 @@ agent within five seconds.`,
 			if err != nil {
 				return err
 			}
-			cfg, err := g.load()
-			if err != nil {
-				return err
-			}
-			return run(cmd.Context(), g, cfg, log)
+			return run(cmd.Context(), g, log)
 		},
 	}
 }
@@ -50,8 +46,15 @@ const gcPercent = 50
 
 // run wires the rooms in the order in which they depend on each other, serves
 // until ctx ends, and takes them down in reverse.
-func run(ctx context.Context, g *globals, cfg *config.Config, log *slog.Logger) error {
+func run(ctx context.Context, g *globals, log *slog.Logger) error {
 	debug.SetGCPercent(gcPercent)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // first of all: it ends a process that does not handle it
+	defer signal.Stop(hup)
+	cfg, err := g.load()
+	if err != nil {
+		return err
+	}
 	n := newNotifier(log)
 	s, err := openService(g, cfg, agent.Parts{Log: log, Alive: n.alive, Turn: n.turn()})
 	if err != nil {
@@ -73,7 +76,7 @@ func run(ctx context.Context, g *globals, cfg *config.Config, log *slog.Logger) 
 	s.watchFiles(cfg)
 
 	var running sync.WaitGroup
-	running.Go(func() { s.watch(ctx) })
+	running.Go(func() { s.watch(ctx, hup) })
 	running.Go(func() { s.served(status.ServeControl(ctx, control, s, log), "control socket") })
 	if page != nil {
 		log.Info("status page", "address", "http://"+page.Addr().String()+"/")
@@ -99,11 +102,8 @@ func listenPage(cfg *config.Config) (net.Listener, error) {
 }
 
 // watch wakes the agent when a file changed, and loads the configuration anew
-// on SIGHUP or when its files changed.
-func (s *service) watch(ctx context.Context) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+// when its files changed or hup says so.
+func (s *service) watch(ctx context.Context, hup <-chan os.Signal) {
 	if s.sourcesChanged() { // while they were read at start
 		s.reload()
 	}
