@@ -156,7 +156,7 @@ func (h *host) afterwards(what string, r *reader, orders, accounts int, url stri
 	if now := h.account(); url != "" && now != url {
 		h.t.Errorf("%s: the account was %s and is %s", what, url, now)
 	}
-	for _, unfinished := range []string{"certs/www/order*", "certs/www/versions/*.tmp", "live/.*"} {
+	for _, unfinished := range []string{"certs/www/order*.tmp", "certs/www/versions/*.tmp", "live/.*"} {
 		if left, _ := filepath.Glob(filepath.Join(h.cfg.State, unfinished)); len(left) > 0 {
 			h.t.Errorf("%s: left behind: %v", what, left)
 		}

@@ -38,6 +38,7 @@ type host struct {
 	log    *stage.Log // of all runs of the agent
 	at     int        // the position in it up to which await has read
 	flags  []string   // more flags of run
+	env    []string   // more of the environment of every program
 	run    *process   // nil before the first start
 }
 

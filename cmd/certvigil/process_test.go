@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -24,6 +25,7 @@ func (h *host) start(change ...func(*exec.Cmd)) {
 	argv := append([]string{"run", "--config", h.config, "--log-format", "json"}, h.flags...)
 	cmd := exec.Command("certvigil", argv...)
 	cmd.Stderr = h.log
+	cmd.Env = append(os.Environ(), h.env...)
 	// The agent goes with the test, however that ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = time.Second
@@ -150,6 +152,7 @@ func (h *host) ask(argv ...string) answer {
 	cmd := exec.CommandContext(ctx, "certvigil", append(argv, "--config", h.config)...)
 	var stdout, all bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &all
+	cmd.Env = append(os.Environ(), h.env...)
 	err := cmd.Run()
 	if cmd.ProcessState == nil || !cmd.ProcessState.Exited() {
 		h.t.Fatalf("certvigil %v: %v", argv, err)

@@ -12,6 +12,7 @@ type settings struct {
 	Sites                                 []site
 	Test, Reload                          []string // the hook's; no hook without Reload
 	Timeout                               string   // the hook's
+	Page                                  string   // the status page's address; none where empty
 	Issuer                                string   // more of the issuer block, in HCL
 	More                                  string   // more blocks, in HCL
 }
@@ -38,6 +39,9 @@ var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.F
 }).Parse(`agent {
   state_dir = {{q .State}}
   socket    = {{q .Socket}}
+{{- if .Page}}
+  listen    = {{q .Page}}
+{{- end}}
 }
 
 issuer "test" {
