@@ -15,7 +15,7 @@
 //	    account.json                    0600  [Account]
 //	accounts-backup/                    0700  a second copy of all that is in accounts/
 //	certs/<name>/                       0755  <name>: the certificate's label
-//	    journal.json                    0644  renew.Journal; an unreadable one is kept as journal.json.bad
+//	    journal.json                    0640  renew.Journal, with what a failing hook printed; an unreadable one is kept as journal.json.bad
 //	    order/                          0700  the order in flight; none without it
 //	        order.json                  0600  [Order]
 //	        privkey.pem                 0600  PKCS#8

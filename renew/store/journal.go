@@ -66,7 +66,8 @@ func (s *Store) Record(name string, j renew.Journal) error {
 	if err := s.folder.mkdir(certDir(name), 0o755); err != nil {
 		return fmt.Errorf("writing the journal of %s: %w", name, err)
 	}
-	if err := s.writeJSON(path.Join(certDir(name), journalFile), j, 0o644); err != nil {
+	// Not for everybody: what a failing hook printed may stand in it.
+	if err := s.writeJSON(path.Join(certDir(name), journalFile), j, 0o640); err != nil {
 		return fmt.Errorf("writing the journal of %s: %w", name, err)
 	}
 	return nil

@@ -36,7 +36,7 @@ func TestModesAreThoseOfTheSchema(t *testing.T) {
 		"certs/www/versions/1/chain.pem":     "-rw-r--r--",
 		"certs/www/versions/1/fullchain.pem": "-rw-r--r--",
 		"certs/www/versions/1/meta.json":     "-rw-r--r--",
-		"certs/www/journal.json":             "-rw-r--r--",
+		"certs/www/journal.json":             "-rw-r-----",
 		"certs/www/order":                    "drwx------",
 		"certs/www/order/order.json":         "-rw-------",
 		"certs/www/order/privkey.pem":        "-rw-------",
