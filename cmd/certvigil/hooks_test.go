@@ -134,7 +134,7 @@ func TestAHookThatPrintsAGigabyteCostsNoMemory(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, setup{lifetime: 10 * time.Minute})
 	h.cfg.Test = nil
-	h.cfg.Reload = h.script("hook", "head -c 1000000000 /dev/zero | tr '\\0' 'x'; echo; echo the last words; exit 1")
+	h.cfg.Reload = h.script("hook", "yes xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx | head -c 1000000000; echo; echo the last words; exit 1")
 	h.write()
 	h.start()
 	if m := h.failing(1); !strings.Contains(m, "the last words") || len(m) > 128<<10 {

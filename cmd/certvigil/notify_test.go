@@ -77,7 +77,7 @@ func (m *manager) sequence() string {
 	return strings.Join(list, " ")
 }
 
-const watchdog = 600 * time.Millisecond
+const watchdog = 1500 * time.Millisecond
 
 // under makes the agent a service of m, with a watchdog.
 func (m *manager) under() func(*exec.Cmd) {

@@ -74,7 +74,7 @@ func renewNow(ctx context.Context, c *status.Client, name string, force bool, wa
 			fmt.Fprintln(out, line)
 			last = line
 		}
-		if f := r.Failure; f != nil && f.Since.Add(time.Second).After(asked) || f != nil && f.Count > failures(before) {
+		if f := r.Failure; f != nil && (f.Since.After(asked) || f.Count > failures(before)) {
 			return &exit{exitCritical, fmt.Errorf("%s %s: %s", f.Stage, name, f.Message)}
 		}
 		if settled(r, before, force) {

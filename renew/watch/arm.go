@@ -1,8 +1,10 @@
 package watch
 
 import (
+	"cmp"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 )
@@ -76,6 +78,13 @@ func (w *Watcher) release(dir string) {
 // one already.
 func (w *Watcher) arm(dir string, a *armed) {
 	if w.notes == nil {
+		return
+	}
+	// Where a symlink has taken the place of dir, the watch would be that of
+	// another directory, and that one's would go when dir's is removed: inotify
+	// has one watch for an inode, whatever it is called.
+	if real, err := filepath.EvalSymlinks(dir); err != nil || real != dir {
+		a.inode, a.fault = 0, cmp.Or(err, error(syscall.ENOTDIR))
 		return
 	}
 	a.inode = inode(dir)
