@@ -130,7 +130,7 @@ type settling struct {
 
 // Between these the first poll of anything is made.
 const (
-	firstPollMin = 20 * time.Millisecond
+	firstPollMin = 10 * time.Millisecond
 	firstPollMax = 100 * time.Millisecond
 )
 
