@@ -13,7 +13,7 @@ func TestPollsAreSpacedOut(t *testing.T) {
 			hint time.Duration
 			want []time.Duration
 		}{
-			"alone":  {0, []time.Duration{20 * time.Millisecond, 40 * time.Millisecond, 80 * time.Millisecond}},
+			"alone":  {0, []time.Duration{10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond}},
 			"hinted": {3 * time.Second, []time.Duration{3 * time.Second, 3 * time.Second}},
 			"hasty":  {time.Millisecond, []time.Duration{100 * time.Millisecond}},
 			"lazy":   {24 * time.Hour, []time.Duration{time.Minute}},
