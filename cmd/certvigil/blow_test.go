@@ -32,6 +32,7 @@ func (h *host) shoot() {
 		return
 	}
 	_ = syscall.Kill(pid, syscall.SIGKILL) // it may have been hit already
+	h.shot.Store(true)
 }
 
 // atRequests: at each request of an order, before the CA hears of it and after

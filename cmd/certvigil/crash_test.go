@@ -23,23 +23,55 @@ func TestACrashAtAnyStepOfAFirstIssue(t *testing.T) {
 			t.Parallel()
 			h := newCrashHost(t)
 			for _, b := range list() {
-				must(t, os.RemoveAll(h.cfg.State))
-				counts := h.ca.Counts()
-				r := watchPair(t, h.live("www", ""))
-				disarm := b.arm(h, 1)
-				h.start()
-				h.gone()
-				disarm()
-				h.start()
-				h.served("www", 1)
-				h.afterwards(b.name, r, counts.NewOrders, counts.Accounts, "")
-				if n := h.ca.Counts().Accounts - counts.Accounts; n != 1 {
-					t.Errorf("%s: %d accounts were registered", b.name, n)
-				}
-				h.run.kill()
+				h.crashFirst(b)
 			}
 		})
 	}
+}
+
+// tries is how often a blow may miss: what is there for a moment alone may come
+// and go unseen, and the CA may take an authorization again that is valid still.
+const tries = 10
+
+// crashFirst strikes in the middle of a first issue, and sees it end well.
+func (h *host) crashFirst(b blow) {
+	h.t.Helper()
+	for range tries {
+		must(h.t, os.RemoveAll(h.cfg.State))
+		counts := h.ca.Counts()
+		r := watchPair(h.t, h.live("www", ""))
+		disarm := b.arm(h, 1)
+		h.start()
+		struck := h.struck(b, 1, disarm)
+		if struck {
+			h.start()
+		}
+		h.served("www", 1)
+		h.afterwards(b.name, r, counts.NewOrders, counts.Accounts, "")
+		if n := h.ca.Counts().Accounts - counts.Accounts; n != 1 {
+			h.t.Errorf("%s: %d accounts were registered", b.name, n)
+		}
+		h.run.kill()
+		if struck {
+			return
+		}
+	}
+	h.t.Errorf("%s: missed %d times", b.name, tries)
+}
+
+// struck waits until the agent is dead, or has come to its end unharmed, and
+// tells which.
+func (h *host) struck(b blow, version int, disarm func()) bool {
+	h.t.Helper()
+	h.until(b.name+": struck, or missed", func() bool {
+		c := h.cert("www")
+		return !h.run.running() || c.Version >= version && c.Stage == "served" && c.Busy == ""
+	})
+	disarm()
+	if h.shot.Swap(false) { // perhaps at the very end
+		h.gone()
+	}
+	return !h.run.running()
 }
 
 func TestACrashAtAnyStepOfARenewal(t *testing.T) {
@@ -61,23 +93,15 @@ func TestACrashAtAnyStepOfARenewal(t *testing.T) {
 	}
 }
 
-// crashRenewal strikes in the middle of a renewal, and sees it end well. The CA
-// may take an authorization again that is valid still, and what is too short
-// may be missed: then there is another renewal to strike in.
+// crashRenewal strikes in the middle of a renewal, and sees it end well.
 func (h *host) crashRenewal(b blow, url string) {
 	h.t.Helper()
-	const tries = 10
 	for range tries {
 		version, counts := h.cert("www").Version, h.ca.Counts()
 		r := watchPair(h.t, h.live("www", ""))
 		disarm := b.arm(h, version+1)
 		h.request("www")
-		h.until(b.name+": struck, or missed", func() bool {
-			c := h.cert("www")
-			return !h.run.running() || c.Version > version && c.Stage == "served" && c.Busy == ""
-		})
-		disarm()
-		struck := !h.run.running()
+		struck := h.struck(b, version+1, disarm)
 		if struck {
 			h.start()
 		}

@@ -130,11 +130,11 @@ func TestAHookThatLeavesADaemonOnItsOutputHoldsNobodyUp(t *testing.T) {
 	h.served("www", 1)
 }
 
-func TestAHookThatPrintsAGigabyteCostsNoMemory(t *testing.T) {
+func TestAHookThatPrintsAQuarterOfAGigabyteCostsNoMemory(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, setup{lifetime: 10 * time.Minute})
-	h.cfg.Test = nil
-	h.cfg.Reload = h.script("hook", "yes xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx | head -c 1000000000; echo; echo the last words; exit 1")
+	h.cfg.Test, h.cfg.Timeout = nil, "5m"
+	h.cfg.Reload = h.script("hook", "yes xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx | head -c 256000000; echo; echo the last words; exit 1")
 	h.write()
 	h.start()
 	if m := h.failing(1); !strings.Contains(m, "the last words") || len(m) > 128<<10 {

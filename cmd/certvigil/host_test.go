@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,11 +36,12 @@ type host struct {
 	ca     *acmetest.CA
 	gate   *gate
 	nginx  *stage.Nginx
-	log    *stage.Log // of all runs of the agent
-	at     int        // the position in it up to which await has read
-	flags  []string   // more flags of run
-	env    []string   // more of the environment of every program
-	run    *process   // nil before the first start
+	log    *stage.Log  // of all runs of the agent
+	at     int         // the position in it up to which await has read
+	flags  []string    // more flags of run
+	env    []string    // more of the environment of every program
+	run    *process    // nil before the first start
+	shot   atomic.Bool // shoot has struck
 }
 
 // setup says what host to set up; the zero setup is one certificate of a minute
