@@ -47,7 +47,7 @@ func (h *host) crashFirst(b blow) {
 			h.start()
 		}
 		h.served("www", 1)
-		h.afterwards(b.name, r, counts.NewOrders, counts.Accounts, "")
+		h.afterwards(b, r, counts.NewOrders, counts.Accounts, "")
 		if n := h.ca.Counts().Accounts - counts.Accounts; n != 1 {
 			h.t.Errorf("%s: %d accounts were registered", b.name, n)
 		}
@@ -106,7 +106,7 @@ func (h *host) crashRenewal(b blow, url string) {
 			h.start()
 		}
 		h.served("www", version+1)
-		h.afterwards(b.name, r, counts.NewOrders, counts.Accounts, url)
+		h.afterwards(b, r, counts.NewOrders, counts.Accounts, url)
 		if struck {
 			return
 		}
