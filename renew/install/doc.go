@@ -28,6 +28,14 @@
 // # Where it refuses to write
 //
 // A path that is a symlink or no regular file; a parent directory that is
-// missing; and a path on which someone else could put a directory of theirs: see
-// [Write].
+// missing; a path on which someone else could put a directory of theirs: see
+// [Write]. A path that leads into the state directory that the pair was read
+// from, by whatever symlinks, and two parts of an output that are one file.
+// Whether two outputs are, [Conflicts] tells who knows all of them.
+//
+// # What is written is read back
+//
+// Where content, owner or mode are not as asked although every call succeeded
+// (a file system without owners or modes, another program that writes there),
+// [Write] fails, and [Check] goes on to say what differs.
 package install

@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/store"
@@ -26,12 +27,12 @@ type file struct {
 }
 
 // files lists the files of an output in the order in which they are switched.
+// It refuses paths that can't be meant, whatever stands there.
 func files(o renew.Output, b store.Bundle) ([]file, error) {
 	if o.Format != formatPEM && o.Format != "" {
 		return nil, fmt.Errorf("there is no format %q", o.Format)
 	}
 	var found []file
-	taken := map[string]bool{}
 	for _, f := range []file{
 		{o.Key, b.Key, newKeyMode},
 		{o.Chain, b.Chain, newCertMode},
@@ -45,13 +46,12 @@ func files(o renew.Output, b store.Bundle) ([]file, error) {
 			return nil, fmt.Errorf("%q is not an absolute path", f.path)
 		}
 		f.path = filepath.Clean(f.path)
-		if taken[f.path] {
-			return nil, fmt.Errorf("%s is named for two of the parts", f.path)
+		if name := filepath.Base(f.path); strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".tmp") {
+			return nil, fmt.Errorf("%s has the name of a temporary file: what is written beside a file, before it is switched, is named like that", f.path)
 		}
-		taken[f.path] = true
 		found = append(found, f)
 	}
-	return found, nil
+	return found, apart(found, b.StateDir)
 }
 
 // access is what the output configures: -1 and 0 leave it open.

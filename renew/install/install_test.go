@@ -370,6 +370,39 @@ func TestAFailureBeforeTheSwitchSwitchesNothing(t *testing.T) {
 	}
 }
 
+// A file system that ignores modes or owners, and another program that writes
+// to the same file, are the same to who reads back.
+func TestWriteReportsSuccessThoughItDoesNotHold(t *testing.T) {
+	for name, c := range map[string]struct {
+		meddle func(o renew.Output) error
+		want   string
+	}{
+		"modes are not kept":    {func(o renew.Output) error { return os.Chmod(o.Key, 0o755) }, "www.key has mode 0755, not 0640: does this file system keep owners and modes?"},
+		"owners are not kept":   {func(o renew.Output) error { return os.Chown(o.Cert, 0, 0) }, "www.cert has owner 0, not 4242, group 0, not 4243: does"},
+		"another program wrote": {func(o renew.Output) error { return os.WriteFile(o.Fullchain, []byte("x"), 0o640) }, "www.crt has another content: does another program write there?"},
+		"another removed it":    {func(o renew.Output) error { return os.Remove(o.Chain) }, "www.chain does not exist: does another program"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := newDir(t)
+			o := outputIn(dir)
+			o.Owner, o.Group, o.Mode = "4242", "4243", 0o640
+			for _, when := range []string{"the first time", "and again"} {
+				err := write(o, newPair, func(op, _ string) error {
+					if op == "syncdir" {
+						return c.meddle(o)
+					}
+					return nil
+				})
+				if err == nil || !strings.Contains(err.Error(), "written, but ") || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%s: %v", when, err)
+				}
+			}
+			must(t, Write(o, newPair))
+			wantNothingLeft(t, dir)
+		})
+	}
+}
+
 // Where a rename fails, the keys that were staged do not stay behind.
 func TestAFailureDuringTheSwitchLeavesNothingStaged(t *testing.T) {
 	for part := range 4 {

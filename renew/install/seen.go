@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/certvigil/certvigil/renew"
@@ -27,7 +28,7 @@ func Seen(o renew.Output) string {
 	h := sha256.New()
 	for _, path := range []string{o.Key, o.Cert, o.Chain, o.Fullchain} {
 		if path != "" {
-			see(h, path)
+			see(h, filepath.Clean(path)) // the file that Write writes
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

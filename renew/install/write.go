@@ -18,7 +18,9 @@ import (
 // It refuses a directory on the way that anyone may write to (but for a sticky
 // one, such as /tmp), or that belongs to another user than root, this process's
 // own and the output's owner. What a group may do is taken to be the operator's
-// own grant. The error names the path.
+// own grant. It refuses files of the state directory, and one file for two of
+// the parts. At the end everything is read back: that it returns nil means that
+// [Check] found the output in place. The error names the path.
 func Write(o renew.Output, b store.Bundle) error { return write(o, b, nil) }
 
 // write is Write; before is asked before each change of the disk.
@@ -31,7 +33,23 @@ func write(o renew.Output, b store.Bundle, before func(op, name string) error) e
 	if err := t.run(); err != nil {
 		return fmt.Errorf("installing the certificate: %w", err)
 	}
+	if err := readBack(o, b); err != nil {
+		return fmt.Errorf("installing the certificate: %w", err)
+	}
 	return nil
+}
+
+// readBack tells what every call's success does not: that the output holds the
+// pair. There are file systems that ignore owners and modes without an error.
+func readBack(o renew.Output, b store.Bundle) error {
+	switch found := Check(o, b); {
+	case found.InPlace:
+		return nil
+	case found.Reason == renew.Drift:
+		return fmt.Errorf("written, but %s: does this file system keep owners and modes?", found.Detail)
+	default:
+		return fmt.Errorf("written, but %s: does another program write there?", found.Detail)
+	}
 }
 
 // task is the files of one output that are to be written.

@@ -13,6 +13,10 @@ type Bundle struct {
 	Cert  []byte // the leaf alone
 	Chain []byte // the intermediates, in order; may be empty
 	Meta  Meta
+
+	// StateDir is the state directory that the bundle was read from, absolute;
+	// empty where it was not. Who writes the parts elsewhere keeps out of it.
+	StateDir string
 }
 
 // Fullchain returns the leaf followed by the intermediates.

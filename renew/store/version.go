@@ -172,6 +172,7 @@ func (s *Store) Read(name string, n int) (Bundle, error) {
 	if err != nil {
 		return Bundle{}, fmt.Errorf("reading version %d of %s: %w", n, name, err)
 	}
+	b.StateDir = s.dir
 	return b, nil
 }
 

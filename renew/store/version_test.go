@@ -20,6 +20,9 @@ func TestAVersionReadsBackAsItWasCommitted(t *testing.T) {
 	if string(got.Key) != string(b.Key) || string(got.Fullchain()) != string(b.Fullchain()) {
 		t.Error("the files differ")
 	}
+	if got.StateDir != s.Path() {
+		t.Errorf("read from %q", got.StateDir)
+	}
 	v := versionsOf(t, s, "www")[0]
 	if !v.Usable() || v.N != 1 || v.Issuer != "test" || v.Profile != "short" || !v.Untrusted || v.Account != b.Meta.Account {
 		t.Errorf("%+v", v)
