@@ -39,6 +39,10 @@ func (s *Store) Commit(name string, b Bundle) (int, error) {
 		}
 		return newest, nil
 	}
+	if newest == maxNumber {
+		return 0, fmt.Errorf("keeping a version of %s: no number is left after %d, which nobody reaches by renewing: remove it from %s, %s and %s",
+			name, newest, s.folder.full(versionsDir(name)), s.folder.full(livePath(name)), s.folder.full(path.Join(certDir(name), journalFile)))
+	}
 	if err := s.commit(name, newest+1, b); err != nil {
 		return 0, fmt.Errorf("keeping version %d of %s: %w", newest+1, name, err)
 	}
@@ -108,7 +112,8 @@ func (s *Store) build(dir string, mode fs.FileMode, parts []part) (err error) {
 
 // newest is the highest number that was ever given, as far as anything still
 // tells: folders, whole or not, the live link, and the journal. A number is not
-// given twice, or a hook that acknowledged the first would not be run.
+// given twice, or a hook that acknowledged the first would not be run. One that
+// can't be ours counts nowhere.
 func (s *Store) newest(name string) (int, error) {
 	entries, err := s.list(versionsDir(name))
 	if err != nil {
@@ -125,10 +130,14 @@ func (s *Store) newest(name string) (int, error) {
 		return 0, err
 	}
 	for _, h := range j.Hooks {
-		highest = max(highest, h.Acknowledged)
+		if believed(h.Acknowledged) {
+			highest = max(highest, h.Acknowledged)
+		}
 	}
 	for _, p := range j.Proofs {
-		highest = max(highest, p.Version)
+		if believed(p.Version) {
+			highest = max(highest, p.Version)
+		}
 	}
 	return highest, nil
 }

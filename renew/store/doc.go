@@ -20,7 +20,7 @@
 //	        order.json                  0600  [Order]
 //	        privkey.pem                 0600  PKCS#8
 //	        csr.der                     0600  PKCS#10
-//	    versions/<n>/                   0755  <n>: 1 and up; only ever grows
+//	    versions/<n>/                   0755  <n>: 1 to 1000000000; only ever grows; another number is left alone
 //	        privkey.pem                 0600  PKCS#8
 //	        cert.pem                    0644  the leaf
 //	        chain.pem                   0644  the intermediates in order, without the root; may be empty

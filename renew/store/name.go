@@ -31,10 +31,17 @@ func versionsDir(name string) string       { return path.Join(certsDir, name, "v
 func versionDir(name string, n int) string { return path.Join(versionsDir(name), strconv.Itoa(n)) }
 func livePath(name string) string          { return path.Join(liveDir, name) }
 
+// maxNumber is the highest number of a version that is believed, wherever it
+// stands: a certificate issued every second would take 31 years to get there,
+// so a higher one is nobody's version, and the next after it might overflow.
+const maxNumber = 1_000_000_000
+
+func believed(n int) bool { return n > 0 && n <= maxNumber }
+
 // parseNumber reads a version's number, in the one form that is written.
 func parseNumber(text string) (int, bool) {
 	n, err := strconv.Atoi(text)
-	return n, err == nil && n > 0 && strconv.Itoa(n) == text
+	return n, err == nil && believed(n) && strconv.Itoa(n) == text
 }
 
 // hostFolder turns the host of a directory's URL into a folder's name. Two
