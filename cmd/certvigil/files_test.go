@@ -1,124 +1,128 @@
 package main
 
 import (
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/keypair"
 )
 
 // noticed is how soon a change of a file is healed and served again: seconds,
 // on a machine that may be busy.
 const noticed = 20 * time.Second
 
-func TestWhatSomebodyDoesToAPairIsNoticedAtOnceAndHealed(t *testing.T) {
-	t.Parallel()
-	h := newHost(t, setup{lifetime: time.Hour})
-	h.start()
-	h.served("www", 1)
-	for _, c := range []struct {
-		name    string
-		harm    func() error
-		version int // what heals it: a new one where the pair itself is gone
-	}{
-		{"live link flipped to elsewhere", func() error {
-			if err := os.Symlink("/nowhere", h.live("www", "")+".new"); err != nil {
-				return err
+// harm is something that somebody does to files that are ours to keep.
+type harm struct {
+	name   string
+	do     func(h *host) error
+	repair func(h *host) // what has to be there again before it can be healed; may be nil
+	costs  int           // certificates: one where the pair itself is gone
+}
+
+// perHost is how much harm one host gets: more of it is not healed for ever,
+// but told of.
+const perHost = 2
+
+// endures does harm to hosts, and sees each of them healed at once.
+func endures(t *testing.T, harms []harm, newHost func(t *testing.T) *host, whole func(h *host) error) {
+	for some := range slices.Chunk(harms, perHost) {
+		t.Run(some[0].name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.start()
+			version := h.served("www", 1).Version
+			for _, bad := range some {
+				h.at = h.log.End()
+				began := time.Now()
+				must(t, bad.do(h))
+				if bad.repair != nil {
+					bad.repair(h)
+				}
+				h.await("hook acknowledged", "www")
+				if err := whole(h); err != nil {
+					t.Errorf("%s: nginx was reloaded, and %v", bad.name, err)
+				}
+				version += bad.costs
+				if c := h.served("www", version); c.Version != version {
+					t.Errorf("%s: version %d, want %d", bad.name, c.Version, version)
+				}
+				if took := time.Since(began); took > noticed {
+					t.Errorf("%s: healed after %s", bad.name, took)
+				}
+				h.until(bad.name+": status is ok", func() bool { return h.ask("status").code == exitOK })
 			}
-			return os.Rename(h.live("www", "")+".new", filepath.Clean(h.live("www", "")))
-		}, 1},
-		{"live link removed", func() error { return os.Remove(h.live("www", "")) }, 1},
-		{"live link replaced by a folder", func() error {
-			if err := os.Remove(h.live("www", "")); err != nil {
-				return err
+			if n := h.ca.Orders(); n != version {
+				t.Errorf("%d orders for %d versions", n, version)
 			}
-			return os.Mkdir(h.live("www", ""), 0o755)
-		}, 1},
-		{"live key deleted", func() error { return os.Remove(h.live("www", "privkey.pem")) }, 2},
-		{"fullchain truncated", func() error { return os.Truncate(h.live("www", "fullchain.pem"), 100) }, 3},
-		{"key of another certificate", func() error {
-			old, err := os.ReadFile(filepath.Join(h.cfg.State, "certs/www/versions/2/privkey.pem"))
-			if err != nil {
-				return err
-			}
-			return os.WriteFile(h.live("www", "privkey.pem"), old, 0o600)
-		}, 4},
-	} {
-		began := time.Now()
-		h.at = h.log.End()
-		must(t, c.harm())
-		h.reloaded()
-		if _, err := readPair(h.live("www", "")); err != nil {
-			t.Errorf("%s: reloaded, and the live pair: %v", c.name, err)
-		}
-		h.served("www", c.version)
-		if took := time.Since(began); took > noticed {
-			t.Errorf("%s: healed after %s", c.name, took)
-		}
-		h.until(c.name+": status is ok", func() bool { return h.ask("status").code == exitOK })
-		if got := h.cert("www").Version; got != c.version {
-			t.Errorf("%s: version %d, want %d", c.name, got, c.version)
-		}
-	}
-	if n := h.ca.Orders(); n != 4 {
-		t.Errorf("%d orders; want one for each version that was lost", n)
+		})
 	}
 }
 
-// reloaded waits until nginx was reloaded after something changed on disk.
-func (h *host) reloaded() {
-	h.t.Helper()
-	h.await("hook acknowledged", "www")
+func TestWhatSomebodyDoesToAPairIsNoticedAtOnceAndHealed(t *testing.T) {
+	t.Parallel()
+	link := func(h *host) string { return filepath.Join(h.cfg.State, "live", "www") }
+	endures(t, []harm{
+		{name: "live link flipped to elsewhere", do: func(h *host) error {
+			return errors.Join(os.Symlink("/nowhere", link(h)+".new"), os.Rename(link(h)+".new", link(h)))
+		}},
+		{name: "live link removed", do: func(h *host) error { return os.Remove(link(h)) }},
+		{name: "live link replaced by a folder", do: func(h *host) error {
+			return errors.Join(os.Remove(link(h)), os.Mkdir(link(h), 0o755))
+		}},
+		{name: "live key deleted", costs: 1, do: func(h *host) error { return os.Remove(h.live("www", "privkey.pem")) }},
+		{name: "fullchain truncated", costs: 1, do: func(h *host) error { return os.Truncate(h.live("www", "fullchain.pem"), 100) }},
+		{name: "key of another certificate", costs: 1, do: func(h *host) error {
+			other, err := keypair.GenerateKey(renew.EC256)
+			if err != nil {
+				return err
+			}
+			text, err := keypair.EncodeKey(other)
+			return errors.Join(err, os.WriteFile(h.live("www", "privkey.pem"), text, 0o600))
+		}},
+	}, func(t *testing.T) *host {
+		return newHost(t, setup{lifetime: time.Hour})
+	}, func(h *host) error {
+		_, err := readPair(h.live("www", ""))
+		return err
+	})
 }
 
 func TestWhatSomebodyDoesToAnOutputIsNoticedAtOnceAndHealed(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, setup{lifetime: time.Hour, change: func(h *host) {
-		s := &h.cfg.Sites[0]
-		must(h.t, os.Mkdir(h.path("tls"), 0o755))
-		s.Fullchain, s.Key = h.path("tls/www.crt"), h.path("tls/www.key")
-		h.enable(*s)
-	}})
-	h.start()
-	h.served("www", 1)
-	key, crt := h.path("tls/www.key"), h.path("tls/www.crt")
-	want, err := os.ReadFile(key)
-	must(t, err)
-	for _, c := range []struct {
-		name string
-		harm func() error
-	}{
-		{"key overwritten", func() error { return os.WriteFile(key, []byte("junk"), 0o600) }},
-		{"certificate overwritten", func() error { return os.WriteFile(crt, []byte("junk"), 0o644) }},
-		{"key opened to all", func() error { return os.Chmod(key, 0o644) }},
-		{"key deleted", func() error { return os.Remove(key) }},
-		{"folder removed", func() error { return os.RemoveAll(h.path("tls")) }},
-	} {
-		began := time.Now()
-		h.at = h.log.End()
-		must(t, c.harm())
-		if c.name == "folder removed" {
+	key := func(h *host) string { return h.path("tls/www.key") }
+	crt := func(h *host) string { return h.path("tls/www.crt") }
+	endures(t, []harm{
+		{name: "key overwritten", do: func(h *host) error { return os.WriteFile(key(h), []byte("junk"), 0o600) }},
+		{name: "certificate overwritten", do: func(h *host) error { return os.WriteFile(crt(h), []byte("junk"), 0o644) }},
+		{name: "key opened to all", do: func(h *host) error { return os.Chmod(key(h), 0o644) }},
+		{name: "key deleted", do: func(h *host) error { return os.Remove(key(h)) }},
+		{name: "folder moved away", do: func(h *host) error { return os.Rename(h.path("tls"), h.path("gone")) }, repair: func(h *host) {
 			h.until("the missing folder is shown", func() bool { return h.cert("www").Failure != nil })
-			must(t, os.Mkdir(h.path("tls"), 0o755))
+			must(h.t, os.Mkdir(h.path("tls"), 0o755))
+		}},
+	}, func(t *testing.T) *host {
+		return newHost(t, setup{lifetime: time.Hour, change: func(h *host) {
+			s := &h.cfg.Sites[0]
+			must(h.t, os.Mkdir(h.path("tls"), 0o755))
+			s.Fullchain, s.Key = crt(h), key(h)
+			h.enable(*s)
+		}})
+	}, func(h *host) error {
+		st, err := os.Stat(key(h))
+		if err == nil && st.Mode().Perm() != 0o600 {
+			err = fmt.Errorf("the key's mode is %04o", st.Mode().Perm())
 		}
-		h.reloaded()
-		got, err := os.ReadFile(key)
-		must(t, err)
-		st, err := os.Stat(key)
-		must(t, err)
-		if _, err := os.ReadFile(crt); err != nil || string(got) != string(want) || st.Mode().Perm() != 0o600 {
-			t.Errorf("%s: reloaded, and the files are not as they were (mode %04o, %v)", c.name, st.Mode().Perm(), err)
-		}
-		if took := time.Since(began); took > noticed {
-			t.Errorf("%s: healed after %s", c.name, took)
-		}
-		h.served("www", 1)
-		h.until(c.name+": status is ok", func() bool { return h.ask("status").code == exitOK })
-	}
-	if n := h.ca.Orders(); n != 1 {
-		t.Errorf("%d orders: an output is no reason for another certificate", n)
-	}
+		_, bad := tls.LoadX509KeyPair(crt(h), key(h))
+		return errors.Join(err, bad)
+	})
 }
 
 func TestAnOutputThatBecameALinkIsLeftAloneAndShown(t *testing.T) {
