@@ -50,7 +50,7 @@ func Ahead(now time.Time, c Cert, f Facts) []Step {
 	return steps
 }
 
-func installRule(_ time.Time, c Cert, f Facts) (Step, bool) {
+func installRule(_ time.Time, _ Cert, f Facts) (Step, bool) {
 	reason := Reason("")
 	switch {
 	case f.Held.N == 0:
@@ -68,16 +68,47 @@ func installRule(_ time.Time, c Cert, f Facts) (Step, bool) {
 	if reason == "" {
 		return Step{}, false
 	}
-	return retried(Step{Do: Install, Reason: reason}, f.Journal.Install, f.Journal.Request), true
+	s := Step{Do: Install, Reason: reason, At: f.Journal.Placed.next(f.Held.N)}
+	return retried(s, f.Journal.Install, f.Journal.Request), true
 }
 
-func deployRule(now time.Time, c Cert, f Facts) (Step, bool) {
+// Somebody who writes at the same paths is answered at once, then ever more
+// slowly, to three times an hour: to fight with him for every second helps
+// nobody, and the servers would be reloaded each time.
+const (
+	placedFactor = 4
+	placedSlow   = 20 * time.Minute
+	placedWindow = time.Hour
+	placedAlarm  = 3
+)
+
+// next returns when version n may be put in place again.
+func (p Placed) next(n int) time.Time {
+	if p.Version != n || p.Again == 0 {
+		return time.Time{}
+	}
+	return p.At.Add(grow(localFirst, placedFactor, p.Again, placedSlow))
+}
+
+// Place notes that version n was put in place at now.
+func (p Placed) Place(now time.Time, n int) Placed {
+	switch {
+	case p.Version != n || p.Version == 0:
+		return Placed{Version: n, At: now}
+	case now.Sub(p.At) > placedWindow:
+		return Placed{Version: n, At: now, Again: 1}
+	default:
+		return Placed{Version: n, At: now, Again: p.Again + 1}
+	}
+}
+
+func deployRule(_ time.Time, c Cert, f Facts) (Step, bool) {
 	if !inPlace(f) {
 		return Step{}, false
 	}
 	var first Step
 	for _, h := range c.Hooks {
-		if !hookPending(now, h, f) {
+		if !hookPending(h, f) {
 			continue
 		}
 		s := retried(Step{Do: Deploy, Reason: HookPending}, f.Journal.Hooks[h].Trouble, f.Journal.Request)
@@ -106,7 +137,7 @@ func DueHooks(now time.Time, c Cert, f Facts) []string {
 	var due []string
 	pending := false
 	for _, h := range c.Hooks {
-		if !hookPending(now, h, f) {
+		if !hookPending(h, f) {
 			continue
 		}
 		pending = true
@@ -121,12 +152,10 @@ func DueHooks(now time.Time, c Cert, f Facts) []string {
 }
 
 // hookPending tells whether h still has to run: it never returned 0 for the
-// live version, or what lies at the paths changed since it did. A change dated
-// ahead of the clock says nothing: the clock was set back.
-func hookPending(now time.Time, h string, f Facts) bool {
+// live version, or what lies at the paths is not what it was when it did.
+func hookPending(h string, f Facts) bool {
 	rec := f.Journal.Hooks[h]
-	changed := f.ChangedAt.After(rec.RanAt) && !f.ChangedAt.After(now)
-	return rec.Acknowledged != f.Live || changed
+	return rec.Acknowledged != f.Live || (rec.Saw != "" && rec.Saw != f.Seen)
 }
 
 // reloadInVain tells whether an endpoint was seen with another certificate

@@ -27,10 +27,10 @@ func servedAt(lifetime time.Duration) Facts {
 		NotBefore: t0, NotAfter: t0.Add(lifetime), Issuer: "le", Directory: "https://ca.example/dir", IssuedAt: t0,
 	}
 	return Facts{
-		Newest: v, Held: v, Live: 1, ChangedAt: t0,
+		Newest: v, Held: v, Live: 1, ChangedAt: t0, Seen: "as it is",
 		Journal: Journal{
 			Advice: Advice{CertID: "id1", FetchedAt: t0, PollAt: t0.Add(2 * lifetime)},
-			Hooks:  map[string]HookRecord{"nginx": {Acknowledged: 1, RanAt: t0.Add(time.Millisecond)}},
+			Hooks:  map[string]HookRecord{"nginx": {Acknowledged: 1, RanAt: t0.Add(time.Millisecond), Saw: "as it is"}},
 			Proofs: []Proof{{Address: "127.0.0.1:443", Name: "example.com", Version: 1, Served: true, CheckedAt: t0.Add(time.Second)}},
 			Issued: []Issuance{{At: t0, Set: wantCert().Set(), NotAfter: v.NotAfter}},
 		},
@@ -128,8 +128,20 @@ func TestDecide(t *testing.T) {
 		{"a failing hook never holds back a renewal", t0.Add(61 * day), func(c *Cert, f *Facts) {
 			f.Journal.Hooks["nginx"] = HookRecord{Trouble: Trouble{Count: 3, RetryAt: t0.Add(61 * day)}}
 		}, Issue, time.Time{}, Lifetime},
-		{"what lies at the paths changed since the hook ran: deploy again", soon, func(c *Cert, f *Facts) { f.ChangedAt = t0.Add(time.Second) }, Deploy, time.Time{}, HookPending},
+		{"what lies at the paths is not what the hook saw: deploy again", soon, func(c *Cert, f *Facts) { f.Seen = "else" }, Deploy, time.Time{}, HookPending},
+		{"a hook of an older journal saw nothing: no reason to run it", soon, func(c *Cert, f *Facts) {
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(time.Millisecond)}
+			f.Seen = "else"
+		}, Verify, t0.Add(time.Hour + time.Second), ProofDue},
+		{"a file was touched since the proof: look again", soon, func(c *Cert, f *Facts) { f.ChangedAt = t0.Add(1500 * time.Millisecond) }, Verify, time.Time{}, ProofDue},
 		{"a change dated ahead of the clock says nothing", soon, func(c *Cert, f *Facts) { f.ChangedAt = t0.Add(40 * day) }, Verify, t0.Add(time.Hour + time.Second), ProofDue},
+		{"put in place a moment ago, and changed again: not at once", soon, func(c *Cert, f *Facts) {
+			f.Outputs = []OutputState{{Reason: Drift}}
+			f.Journal.Placed = Placed{Version: 1, At: soon, Again: 2}
+		}, Install, soon.Add(4 * time.Second), Drift},
+		{"another version is put in place at once all the same", soon, func(c *Cert, f *Facts) {
+			f.Live, f.Journal.Placed = 0, Placed{Version: 7, At: soon, Again: 9}
+		}, Install, time.Time{}, InstallPending},
 		{"no proof yet: verify", soon, func(c *Cert, f *Facts) { f.Journal.Proofs = nil }, Verify, time.Time{}, NotProved},
 		{"a proof of another version is none", soon, func(c *Cert, f *Facts) { f.Journal.Proofs[0].Version = 7 }, Verify, time.Time{}, NotProved},
 		{"not served although the hook returned 0: run it again when its time has come", soon, func(c *Cert, f *Facts) {
@@ -143,7 +155,7 @@ func TestDecide(t *testing.T) {
 		{"the hook ran again since: verify", soon, func(c *Cert, f *Facts) {
 			f.Journal.Proofs[0].Served = false
 			f.Journal.Verify = Trouble{Count: 1, RetryAt: soon}
-			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(1500 * time.Millisecond)}
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(1500 * time.Millisecond), Saw: "as it is"}
 		}, Verify, time.Time{}, NotServed},
 		{"an endpoint that can't be reached: no reload, another look", soon, func(c *Cert, f *Facts) {
 			f.Journal.Proofs[0].Served, f.Journal.Proofs[0].Unverifiable = false, true
@@ -202,6 +214,9 @@ func TestWhatHoldsAnIssueBack(t *testing.T) {
 			f.Journal.Issue = Trouble{Count: 1, Class: Limited, Last: now, RetryAt: now.Add(time.Hour)}
 		}, now.Add(time.Hour), Throttled},
 		{"the CA's Retry-After for the whole account", func(c *Cert, f *Facts) { f.HoldUntil = now.Add(2 * time.Hour) }, now.Add(2 * time.Hour), Throttled},
+		{"another CA's Retry-After does not count", func(c *Cert, f *Facts) {
+			f.Journal.Issue = Trouble{Count: 1, Class: Limited, Last: now, RetryAt: now.Add(time.Hour), Directory: "https://other/dir"}
+		}, now, Lifetime},
 		{"a request lifts the schedule", func(c *Cert, f *Facts) {
 			f.Journal.Issue = Trouble{Count: 1, Class: Transient, Last: now.Add(-time.Second), RetryAt: now.Add(time.Minute)}
 			f.Journal.Request.At = now

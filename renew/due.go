@@ -15,6 +15,9 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	}
 	s.At = later(s.At, now) // a wait that is over is no reason any more
 	j := f.Journal
+	if len(c.Issuers) > 0 && j.Issue.Directory != "" && j.Issue.Directory != c.Issuers[0].Directory {
+		j.Issue = Trouble{} // another CA's
+	}
 	if at := retried(s, j.Issue, j.Request).At; at.After(s.At) {
 		s.At, s.Reason = at, BackingOff
 		if j.Issue.Class == Limited {

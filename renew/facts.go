@@ -64,6 +64,8 @@ type Facts struct {
 	Live      int           // the version that live/<name> points at; 0 where it points at none
 	Outputs   []OutputState // one for each Output of the Cert, in its order
 	ChangedAt time.Time     // when the live link or an output last changed on disk
+	Seen      string        // stands for what lies at the live link and the outputs: equal where nothing changed
+	Unwritten string        // why the journal could not be written; empty where it could
 	HoldUntil time.Time     // the issuer takes no order from this account before
 	Journal   Journal
 }

@@ -136,6 +136,12 @@ func deployHealth(now time.Time, c Cert, f Facts) []Finding {
 	if t := f.Journal.Install; t.Count > 0 {
 		found = append(found, Finding{Attention, InstallFailing, t.Message})
 	}
+	if p := f.Journal.Placed; p.Version == f.Held.N && p.Again >= placedAlarm && now.Sub(p.At) < placedWindow {
+		found = append(found, Finding{Attention, Drift, fmt.Sprintf("put in place again %d times: who else writes there?", p.Again)})
+	}
+	if f.Unwritten != "" {
+		found = append(found, Finding{Attention, StateUnwritable, f.Unwritten})
+	}
 	for _, h := range c.Hooks {
 		if t := f.Journal.Hooks[h].Trouble; t.Count > 0 {
 			found = append(found, Finding{Attention, HookFailing, h + ": " + t.Message})

@@ -10,6 +10,7 @@ type Journal struct {
 	Advise  Trouble               `json:"advise,omitzero"`
 	Issue   Trouble               `json:"issue,omitzero"`
 	Install Trouble               `json:"install,omitzero"`
+	Placed  Placed                `json:"placed,omitzero"`
 	Verify  Trouble               `json:"verify,omitzero"`
 	Hooks   map[string]HookRecord `json:"hooks,omitempty"`  // by the hook's label
 	Proofs  []Proof               `json:"proofs,omitempty"` // the last one for each endpoint and name
@@ -29,6 +30,14 @@ type Advice struct {
 	PollAt      time.Time `json:"poll_at"` // ask again then
 }
 
+// Placed counts how often one version was put in place again: somebody else
+// writes there too.
+type Placed struct {
+	Version int       `json:"version"`
+	At      time.Time `json:"at"`    // the last time
+	Again   int       `json:"again"` // beyond the first, within placedWindow of each other
+}
+
 // Trouble is a run of failures of one stage. The zero Trouble is none.
 type Trouble struct {
 	Count   int       `json:"count"`
@@ -37,12 +46,15 @@ type Trouble struct {
 	Since   time.Time `json:"since"`
 	Last    time.Time `json:"last"`
 	RetryAt time.Time `json:"retry_at"`
+	// Directory is whose CA's refusal it is: another CA is not bound by it.
+	Directory string `json:"directory,omitempty"`
 }
 
 // HookRecord is what is known of one hook of one certificate.
 type HookRecord struct {
-	Acknowledged int       `json:"acknowledged"` // the version that it last returned 0 for
-	RanAt        time.Time `json:"ran_at"`       // when it last returned 0
+	Acknowledged int       `json:"acknowledged"`  // the version that it last returned 0 for
+	RanAt        time.Time `json:"ran_at"`        // when it was started for that
+	Saw          string    `json:"saw,omitempty"` // Facts.Seen then
 	Trouble      Trouble   `json:"trouble,omitzero"`
 }
 

@@ -43,12 +43,13 @@ const (
 
 // What else Health reports.
 const (
-	HookFailing    Reason = "hook-failing"
-	InstallFailing Reason = "install-failing"
-	IssueFailing   Reason = "issue-failing"
-	Overdue        Reason = "overdue" // due, and a part of the slack is gone
-	UntrustedRoot  Reason = "untrusted-root"
-	NobodyProves   Reason = "no-endpoint" // deployed, and nobody looks at what is served
-	NothingToDo    Reason = "nothing-to-do"
-	ServedExpiring Reason = "served-expiring" // what an endpoint answers with is about to expire
+	HookFailing     Reason = "hook-failing"
+	InstallFailing  Reason = "install-failing"
+	IssueFailing    Reason = "issue-failing"
+	Overdue         Reason = "overdue"          // due, and a part of the slack is gone
+	StateUnwritable Reason = "state-unwritable" // the journal could not be written
+	UntrustedRoot   Reason = "untrusted-root"
+	NobodyProves    Reason = "no-endpoint" // deployed, and nobody looks at what is served
+	NothingToDo     Reason = "nothing-to-do"
+	ServedExpiring  Reason = "served-expiring" // what an endpoint answers with is about to expire
 )

@@ -80,8 +80,10 @@ type Agent struct {
 	issuer   Issuer
 	entries  map[string]*entry
 	queue    queue
-	parked   map[renew.Do]*queue
-	running  map[renew.Do]int
+	parked   map[lane]*queue
+	running  map[lane]int
+	looking  map[*entry]bool          // whose facts are being read
+	looked   time.Time                // when a look last ended
 	requests map[string]renew.Request // an operator's word that is not in the journal yet
 	unsaved  map[string]renew.Journal // what the disk would not take; tried again each lap
 }
@@ -96,7 +98,7 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 	}
 	a := &Agent{
 		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, mostRunning), now: wallClock,
-		entries: map[string]*entry{}, parked: map[renew.Do]*queue{}, running: map[renew.Do]int{},
+		entries: map[string]*entry{}, parked: map[lane]*queue{}, running: map[lane]int{}, looking: map[*entry]bool{},
 		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
 	}
 	a.adopt(cfg, issuer, a.now())
@@ -172,7 +174,9 @@ func (a *Agent) loop(ctx context.Context, finished func() bool) {
 	for {
 		now := a.now()
 		next := a.turn(ctx, now)
-		a.parts.Alive(func() string { return a.StatusLine(now) })
+		if !a.stuck(now) {
+			a.parts.Alive(func() string { return a.StatusLine(now) })
+		}
 		if finished() {
 			return
 		}
@@ -180,12 +184,12 @@ func (a *Agent) loop(ctx context.Context, finished func() bool) {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			a.drain()
+			a.drain(ctx)
 			return
 		case <-a.wake:
 			a.all(a.now())
 		case o := <-a.done:
-			a.finish(o)
+			a.finish(ctx, o)
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -193,13 +197,13 @@ func (a *Agent) loop(ctx context.Context, finished func() bool) {
 }
 
 // drain takes in the outcomes of the steps under way, for a while.
-func (a *Agent) drain() {
+func (a *Agent) drain(ctx context.Context) {
 	deadline := time.NewTimer(drainTime)
 	defer deadline.Stop()
 	for a.busy() > 0 {
 		select {
 		case o := <-a.done:
-			a.finish(o)
+			a.finish(ctx, o)
 		case <-deadline.C:
 			return
 		}

@@ -20,18 +20,21 @@ import (
 // host is everything outside of the agent, in memory: the state directory, a
 // CA, a server that loads the live version when its hook runs, and its clients.
 type host struct {
-	now      func() time.Time
-	mu       sync.Mutex
-	lifetime time.Duration
-	versions map[string][]renew.Version
-	live     map[string]int
-	changed  map[string]time.Time
-	journals map[string]renew.Journal
-	serving  map[string]int // what the server has loaded
+	now       func() time.Time
+	mu        sync.Mutex
+	lifetime  time.Duration
+	directory string
+	versions  map[string][]renew.Version
+	live      map[string]int
+	changed   map[string]time.Time
+	journals  map[string]renew.Journal
+	serving   map[string]int // what the server has loaded
 
 	issue   func(ctx context.Context, c renew.Cert) error // before a certificate is made
 	hook    func(ctx context.Context, e hooks.Event) error
 	advise  func(*renew.Advice) // what the CA says
+	read    func(name string)   // when the versions are read
+	linked  func()              // when the live link is switched
 	lies    bool                // the reload returns 0 and does nothing
 	full    error               // what Record answers
 	issued  map[string][]time.Time
@@ -46,15 +49,17 @@ func newHost(lifetime time.Duration) *host {
 		journals: map[string]renew.Journal{}, serving: map[string]int{},
 		issue:  func(context.Context, renew.Cert) error { return nil },
 		hook:   func(context.Context, hooks.Event) error { return nil },
-		advise: func(*renew.Advice) {},
+		advise: func(*renew.Advice) {}, read: func(string) {}, linked: func() {}, directory: "https://ca/dir",
 		issued: map[string][]time.Time{}, reloads: map[string]int{},
 	}
 }
 
 func (h *host) Versions(name string) ([]renew.Version, error) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return append([]renew.Version(nil), h.versions[name]...), nil
+	read, v := h.read, append([]renew.Version(nil), h.versions[name]...)
+	h.mu.Unlock()
+	read(name)
+	return v, nil
 }
 
 func (h *host) Live(name string) (int, time.Time, error) {
@@ -72,6 +77,7 @@ func (h *host) Account(string, string) (store.Account, bool, error) {
 func (h *host) Link(name string, n int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.linked()
 	h.live[name], h.changed[name] = n, h.now()
 	return nil
 }
@@ -120,7 +126,7 @@ func (h *host) Issue(ctx context.Context, c renew.Cert, _ renew.Version, _ renew
 	}
 	h.versions[c.Name] = append(h.versions[c.Name], renew.Version{
 		N: n, Fingerprint: fmt.Sprintf("%s-%d", c.Name, n), CertID: fmt.Sprintf("%s-%d", c.Name, n), Names: c.Names, KeyType: c.KeyType,
-		NotBefore: now, NotAfter: now.Add(h.lifetime), IssuedAt: now, Issuer: "ca", Directory: "https://ca/dir",
+		NotBefore: now, NotAfter: now.Add(h.lifetime), IssuedAt: now, Issuer: "ca", Directory: h.directory,
 	})
 	h.issued[c.Name] = append(h.issued[c.Name], now)
 	return n, nil

@@ -10,32 +10,41 @@ import (
 	"github.com/certvigil/certvigil/renew/install"
 )
 
-// gather reads what is true of c now. A journal that the disk would not take,
-// and an operator's request that waits, are written first: until they can be,
-// they are kept in hand, so that a full disk makes no one forget a backoff.
-func (a *Agent) gather(now time.Time, c renew.Cert) (renew.Facts, error) {
-	f, err := Gather(now, a.parts.Store, a.config, c)
-	if err != nil {
+// gathering is one look's reading of facts. A journal that the disk would not
+// take, and an operator's request that waits, are written first: until they can
+// be, they are kept in hand, so that a full disk makes no one forget a backoff.
+type gathering struct {
+	store   Store
+	config  *config.Config
+	cert    renew.Cert
+	request *renew.Request
+	unsaved *renew.Journal // what is in hand; nil once it is written
+}
+
+func (g *gathering) facts(now time.Time) (renew.Facts, error) {
+	f, err := Gather(now, g.store, g.config, g.cert)
+	if g.request == nil && g.unsaved == nil {
 		return f, err
 	}
-	j, dirty := a.unsaved[c.Name]
-	if !dirty {
-		j = f.Journal
+	j := f.Journal
+	if g.unsaved != nil {
+		j = *g.unsaved
 	}
-	if r, ok := a.requests[c.Name]; ok {
-		j.Request, dirty = r, true
-		delete(a.requests, c.Name)
+	if g.request != nil {
+		j.Request = *g.request
 	}
-	if dirty {
-		f.Journal = j
-		// Power fails before this: the step is decided again from the artefacts, and
-		// the operator sees that nothing happened and asks again.
-		if err := a.parts.Store.Record(c.Name, j); err != nil {
-			a.unsaved[c.Name] = j
-		} else {
-			delete(a.unsaved, c.Name)
-		}
+	if g.unsaved = &j; err != nil {
+		return f, err
 	}
+	f.Journal = j
+	f = renew.Believable(now, f)
+	// Power fails before this: the step is decided again from the artefacts, and
+	// the operator sees that nothing happened and asks again.
+	if err := g.store.Record(g.cert.Name, j); err != nil {
+		f.Unwritten = err.Error()
+		return f, nil
+	}
+	g.unsaved = nil
 	return f, nil
 }
 
@@ -61,10 +70,11 @@ func Gather(now time.Time, st Store, cfg *config.Config, c renew.Cert) (renew.Fa
 	if f.HoldUntil, err = holdUntil(st, cfg, c); err != nil {
 		return f, err
 	}
+	f.Seen = fmt.Sprintf("%d %d", f.Live, f.ChangedAt.UnixNano())
 	if f.Held.N > 0 && len(c.Outputs) > 0 {
 		err = gatherOutputs(st, c, &f)
 	}
-	return f, err
+	return renew.Believable(now, f), err
 }
 
 func gatherOutputs(st Store, c renew.Cert, f *renew.Facts) error {
@@ -74,6 +84,7 @@ func gatherOutputs(st Store, c renew.Cert, f *renew.Facts) error {
 	}
 	for _, o := range c.Outputs {
 		f.Outputs = append(f.Outputs, install.Check(o, b))
+		f.Seen += " " + install.Seen(o)
 		if at := install.ChangedAt(o); at.After(f.ChangedAt) {
 			f.ChangedAt = at
 		}

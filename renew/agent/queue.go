@@ -13,7 +13,10 @@ type entry struct {
 	facts renew.Facts
 	step  renew.Step
 	level renew.Level // as of the last look; empty before the first
-	busy  renew.Do    // the step under way; empty when none is
+	busy  renew.Do    // the look or step under way; empty when none is
+	since time.Time   // when the look under way began
+	again bool        // to be looked at again after what is under way
+	gone  bool        // no longer configured; dropped when what is under way has ended
 	err   string      // why the facts could not be gathered
 	did   renew.Do    // the step that ended last
 	ended time.Time   // and when

@@ -101,7 +101,9 @@ func (a *Agent) Report(now time.Time) []CertReport {
 			continue
 		}
 		r := Describe(now, c, e.facts)
-		r.Busy = e.busy
+		if e.busy != look {
+			r.Busy = e.busy
+		}
 		if e.err != "" {
 			r.Health, r.Reason = renew.Critical, renew.Unreadable
 			r.Findings = append([]renew.Finding{{Level: renew.Critical, Reason: renew.Unreadable, Detail: e.err}}, r.Findings...)

@@ -26,6 +26,7 @@ func (j *job) issue(ctx context.Context) {
 	j.record(func(n *renew.Journal) {
 		if err != nil {
 			j.fail(ctx, n, err)
+			n.Issue.Directory = j.directory()
 			return
 		}
 		n.Issue, n.Advise = renew.Trouble{}, renew.Trouble{} // a new leaf: nobody was asked about it
@@ -35,6 +36,14 @@ func (j *job) issue(ctx context.Context) {
 		j.log.Info("certificate issued", "version", v.N, "issuer", v.Issuer, "reason", j.step.Reason,
 			"not_after", v.NotAfter, "took", j.took())
 	}
+}
+
+// directory is that of the CA which was asked.
+func (j *job) directory() string {
+	if len(j.cert.Issuers) == 0 {
+		return ""
+	}
+	return j.cert.Issuers[0].Directory
 }
 
 // version reads back the version that was just committed.
@@ -84,6 +93,7 @@ func (j *job) install(ctx context.Context) {
 			return
 		}
 		n.Install, n.Verify = renew.Trouble{}, renew.Trouble{}
+		n.Placed = n.Placed.Place(j.clock(), held.N)
 		for name, h := range n.Hooks { // another version: no hook has failed for it
 			h.Trouble = renew.Trouble{}
 			n.Hooks[name] = h
@@ -95,14 +105,22 @@ func (j *job) install(ctx context.Context) {
 }
 
 // Hooks of certificates that change together run once: a reload waits until
-// nothing joined it for this long. It shrinks with the lifetime.
+// nothing joined it for this long. It shrinks with the lifetime, and with what
+// is left of the certificate that is still served.
 const (
 	quietTime    = 2 * time.Second
 	quietPortion = 60
+	endPortion   = 20
 )
 
 func (j *job) quiet() time.Duration {
-	return min(quietTime, j.facts.Held.Lifetime()/quietPortion)
+	quiet := min(quietTime, j.facts.Held.Lifetime()/quietPortion)
+	for _, p := range j.facts.Journal.Proofs {
+		if !p.NotAfter.IsZero() {
+			quiet = min(quiet, max(0, p.NotAfter.Sub(j.clock())/endPortion))
+		}
+	}
+	return quiet
 }
 
 // deploy runs the hooks that are due, one after the other; one that fails does
@@ -115,7 +133,7 @@ func (j *job) deploy(ctx context.Context) {
 		Fingerprint: j.facts.Held.Fingerprint, Reason: string(j.step.Reason),
 	}
 	for _, name := range renew.DueHooks(j.now, j.cert, j.facts) {
-		ran := j.clock() // what changes on disk from here on needs another run
+		ran := j.clock()
 		res, err := j.parts.Runner.Run(ctx, j.hooks[name], event, j.quiet())
 		j.record(func(n *renew.Journal) {
 			if n.Hooks == nil {
@@ -125,7 +143,7 @@ func (j *job) deploy(ctx context.Context) {
 			if err != nil {
 				j.failAs(ctx, n, &rec.Trouble, hookFailure(err))
 			} else {
-				rec = renew.HookRecord{Acknowledged: event.Version, RanAt: ran}
+				rec = renew.HookRecord{Acknowledged: event.Version, RanAt: ran, Saw: j.facts.Seen}
 			}
 			n.Hooks[name] = rec
 		})

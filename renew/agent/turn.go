@@ -2,37 +2,13 @@ package agent
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
 )
-
-// How many steps of one kind are under way at once. A deploy step mostly waits
-// for company, so that one reload serves many certificates: it is only bounded
-// so that a burst has an end. ARI is asked by few at a time: CAs throttle it.
-func limit(do renew.Do) int {
-	switch do {
-	case renew.Issue:
-		return 32
-	case renew.Deploy:
-		return 1024
-	case renew.Verify:
-		return 64
-	case renew.Install:
-		return 8
-	default:
-		return 4
-	}
-}
-
-// mostRunning is at least the sum of all limits: an outcome never has to wait.
-const mostRunning = 2048
 
 // adopt puts cfg in force. The caller holds the lock, or has the agent to itself.
 func (a *Agent) adopt(cfg *config.Config, issuer Issuer, now time.Time) {
@@ -48,18 +24,24 @@ func (a *Agent) adopt(cfg *config.Config, issuer Issuer, now time.Time) {
 		} else if changed(old, cfg, e.cert, c) {
 			a.requests[c.Name] = renew.Request{At: now, Force: a.requests[c.Name].Force}
 		}
-		e.cert = c
-		if e.busy == "" {
-			a.queue.put(e, now)
-		}
+		e.cert, e.gone = c, false
+		a.wakeUp(e, now)
 	}
 	for name, e := range a.entries {
 		if !wanted[name] {
-			e.leave()
-			delete(a.entries, name)
-			delete(a.requests, name)
-			delete(a.unsaved, name)
+			a.drop(name, e)
 		}
+	}
+}
+
+// drop takes a certificate out. One with a step under way stays until that has
+// ended, so that it is not begun twice when it comes back before.
+func (a *Agent) drop(name string, e *entry) {
+	e.leave()
+	if e.gone = e.busy != ""; !e.gone {
+		delete(a.entries, name)
+		delete(a.requests, name)
+		delete(a.unsaved, name)
 	}
 }
 
@@ -82,98 +64,52 @@ func changed(old, cfg *config.Config, was, is renew.Cert) bool {
 	return false
 }
 
-// only drops every certificate that is not among names.
-func (a *Agent) only(names []string) {
-	for name, e := range a.entries {
-		if !slices.Contains(names, name) {
-			e.leave()
-			delete(a.entries, name)
-		}
-	}
-}
-
 // all makes every certificate due for a look.
 func (a *Agent) all(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range a.entries {
-		if e.busy == "" && e.in != nil {
-			a.queue.put(e, now)
+		if !e.gone {
+			a.wakeUp(e, now)
 		}
 	}
 }
 
-// turn looks at every certificate whose time has come and starts what is due.
-// It returns when the next one is.
+// wakeUp makes e due for a look: at once, or after what is under way.
+func (a *Agent) wakeUp(e *entry, now time.Time) {
+	if e.busy == "" {
+		a.queue.put(e, now)
+		return
+	}
+	e.again = true
+}
+
+// turn starts a look at every certificate whose time has come. It returns when
+// the next one is due.
 func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for ctx.Err() == nil && len(a.queue) > 0 && !a.queue[0].at.After(now) {
-		a.look(ctx, now, a.queue.take())
+		e := a.queue.take()
+		if a.running[lane{do: look}] >= limit(look) {
+			a.park(e, lane{do: look}, now)
+			continue
+		}
+		a.startLook(now, e)
 	}
+	a.noticeHangs(now)
 	if len(a.queue) == 0 {
 		return now.Add(a.parts.Turn)
 	}
 	return a.queue[0].at
 }
 
-// look reads one certificate's facts, decides, and starts the step if it is
-// due. What can't be read, or panics, is looked at again later, alone.
-func (a *Agent) look(ctx context.Context, now time.Time, e *entry) {
-	defer func() {
-		if r := recover(); r != nil {
-			a.unreadable(now, e, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
-		}
-	}()
-	facts, err := a.gather(now, e.cert)
-	if err != nil {
-		a.unreadable(now, e, err)
-		return
-	}
-	e.facts, e.err = facts, ""
-	a.judge(now, e)
-	e.step = renew.Decide(now, e.cert, facts)
-	switch {
-	case e.step.At.After(now) || e.step.Do == renew.Wait:
-		a.queue.put(e, e.step.At)
-	case e.step.Do == e.did && now.Sub(e.ended).Abs() < samePace:
-		a.queue.put(e, now.Add(samePace))
-	case a.running[e.step.Do] >= limit(e.step.Do):
-		a.park(e)
-	default:
-		a.start(ctx, now, e)
-	}
-}
-
-const unreadableRetry = 10 * time.Second
-
-// samePace is the least time between two steps of one kind for one certificate.
-// The rules never ask for less; should one ever do, it must not spin.
-const samePace = 500 * time.Millisecond
-
-func (a *Agent) unreadable(now time.Time, e *entry, err error) {
-	if e.err != err.Error() {
-		a.parts.Log.Error("facts unreadable", "cert", e.cert.Name, "err", err)
-	}
-	e.err, e.level = err.Error(), renew.Critical
-	a.queue.put(e, now.Add(unreadableRetry))
-}
-
-// park lets e wait for a place: the shortest time to expiry goes first.
-func (a *Agent) park(e *entry) {
-	q := a.parked[e.step.Do]
-	if q == nil {
-		q = &queue{}
-		a.parked[e.step.Do] = q
-	}
-	q.put(e, e.facts.Held.NotAfter)
-}
-
-// start performs e's step in a goroutine of its own; its outcome comes back
+// startStep performs e's step in a goroutine of its own; its outcome comes back
 // through done, even when the step panics.
-func (a *Agent) start(ctx context.Context, now time.Time, e *entry) {
+func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry) {
+	l := laneOf(e)
 	e.busy = e.step.Do
-	a.running[e.busy]++
+	a.running[l]++
 	j := job{
 		parts: a.parts, issuer: a.issuer, hooks: a.config.Hooks,
 		now: now, began: time.Now(), cert: e.cert, facts: e.facts, step: e.step,
@@ -181,38 +117,51 @@ func (a *Agent) start(ctx context.Context, now time.Time, e *entry) {
 	}
 	go func() {
 		j.perform(ctx)
-		a.done <- outcome{j.cert.Name, j.step.Do, j.unsaved}
+		a.done <- outcome{entry: e, lane: l, unsaved: j.unsaved}
 	}()
 }
 
-// outcome says that a step has ended; what came of it is in the journal.
+// outcome says that a look or a step has ended. What came of a step is in the
+// journal.
 type outcome struct {
-	name    string
-	do      renew.Do
+	entry   *entry
+	lane    lane
 	unsaved *renew.Journal // the journal, where the disk would not take it
+	sight   *sight         // of a look
 }
 
-// finish takes a step's end in: its certificate is looked at again, and one
-// that was parked for its place gets a turn.
-func (a *Agent) finish(o outcome) {
+// finish takes an outcome in: after a step its certificate is looked at again,
+// after a look its step is started if it is due. One that was parked for the
+// place gets it.
+func (a *Agent) finish(ctx context.Context, o outcome) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.now()
-	a.running[o.do]--
-	if o.unsaved != nil {
-		a.unsaved[o.name] = *o.unsaved
+	now, e := a.now(), o.entry
+	a.running[o.lane]--
+	name := e.cert.Name
+	e.busy = ""
+	switch {
+	case e.gone:
+		a.drop(name, e)
+	case o.unsaved != nil:
+		a.unsaved[name] = *o.unsaved
+		fallthrough
+	default:
+		if o.sight != nil {
+			a.seen(ctx, now, e, o.sight)
+		} else {
+			e.did, e.ended, e.again = o.lane.do, now, false
+			a.queue.put(e, now)
+		}
 	}
-	if e, ok := a.entries[o.name]; ok && e.busy == o.do {
-		e.busy, e.did, e.ended = "", o.do, now
-		a.queue.put(e, now)
-	}
-	if q := a.parked[o.do]; q != nil {
+	if q := a.parked[o.lane]; q != nil {
 		if e := q.take(); e != nil {
 			a.queue.put(e, now)
 		}
 	}
 }
 
+// busy counts the looks and steps that are under way.
 func (a *Agent) busy() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -233,58 +182,11 @@ func (a *Agent) settled() bool {
 	return len(a.queue) == 0 || a.queue[0].at.After(a.now())
 }
 
-// judge logs when a certificate's health changed.
-func (a *Agent) judge(now time.Time, e *entry) {
-	v := renew.Health(now, e.cert, e.facts)
-	was := e.level
-	e.level = v.Level
-	if v.Level == was || (was == "" && v.Level == renew.OK) {
-		return
-	}
-	level := map[renew.Level]slog.Level{renew.OK: slog.LevelInfo, renew.Attention: slog.LevelWarn, renew.Critical: slog.LevelError}[v.Level]
-	detail := ""
-	if len(v.Findings) > 0 && v.Level != renew.OK {
-		detail = v.Findings[0].Detail
-	}
-	a.parts.Log.Log(context.Background(), level, "health changed",
-		"cert", e.cert.Name, "health", v.Level, "reason", v.Reason(), "detail", detail)
-}
-
-// StatusLine says in one line how many certificates there are, how they are,
-// and what comes next.
-func (a *Agent) StatusLine(now time.Time) string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	served, worst := 0, renew.OK
-	var next *entry
-	for _, e := range a.entries {
-		worst = worst.Worse(e.level)
-		if s := renew.StageOf(e.cert, e.facts); s == renew.Served {
-			served++
-		}
-		if e.step.Do == renew.Verify || e.step.Do == renew.Advise || e.step.Do == renew.Wait || e.step.Do == "" {
-			continue
-		}
-		if next == nil || e.step.At.Before(next.step.At) {
-			next = e
+// only drops every certificate that is not among names.
+func (a *Agent) only(names []string) {
+	for name, e := range a.entries {
+		if !slices.Contains(names, name) {
+			a.drop(name, e)
 		}
 	}
-	line := fmt.Sprintf("%d certificates, %d served, health %s", len(a.entries), served, worst)
-	if next != nil && !next.step.At.After(now) {
-		return line + fmt.Sprintf("; now: %s %s (%s)", next.step.Do, next.cert.Name, next.step.Reason)
-	}
-	if name, s, ok := a.nextRenewal(now); ok {
-		line += fmt.Sprintf("; next: %s %s at %s (%s)", s.Do, name, s.At.UTC().Format(time.RFC3339), s.Reason)
-	}
-	return line
-}
-
-func (a *Agent) nextRenewal(now time.Time) (name string, next renew.Step, ok bool) {
-	for _, e := range a.entries {
-		s, does := renew.Renewal(now, e.cert, e.facts)
-		if does && (!ok || s.At.Before(next.At)) {
-			name, next, ok = e.cert.Name, s, true
-		}
-	}
-	return name, next, ok
 }

@@ -1,12 +1,14 @@
 package issue
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-acme/lego/v4/acme"
 
@@ -90,12 +92,25 @@ func (a *attempt) authorizeOne(at string) error {
 	if err != nil {
 		return fmt.Errorf("%s: publishing the answer to the challenge: %w", name, err)
 	}
-	defer withdraw()
-	if err := a.accept(challenge); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	if err = a.accept(challenge); err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	} else {
+		err = a.await(at, name)
 	}
-	return a.await(at, name)
+	_, decided := errors.AsType[*deadOrder](err)
+	stopped := errors.Is(a.job.ctx.Err(), context.Canceled)
+	if err == nil || decided || stopped || a.solver.Type != "http" {
+		withdraw()
+		return err
+	}
+	// The CA may be looking at this moment: an answer that is gone would make the
+	// order invalid that the next attempt could have gone on with.
+	time.AfterFunc(lingering, withdraw)
+	return err
 }
+
+// lingering is how long an answer stays that nobody waits for any more.
+const lingering = 5 * time.Second
 
 func (a *attempt) getAuthorization(at string) (acme.Authorization, error) {
 	return call(a.job, func() (acme.Authorization, error) { return a.core.Authorizations.Get(at) })

@@ -20,6 +20,14 @@ const (
 // a cut connection. More than that is for the schedule.
 var hiccups = []time.Duration{200 * time.Millisecond, time.Second}
 
+// A CA that asks for no more time than this is waited for on the spot, a few
+// times: to give the order up, and the challenge that the CA is just looking at
+// with it, would cost the CA more.
+const (
+	shortHold  = 5 * time.Second
+	shortHolds = 3
+)
+
 // call makes one call of lego's, each try of it with a nonce at hand.
 func call[T any](j *job, f func() (T, error)) (T, error) {
 	return retry(j.ctx, func() (T, error) {
@@ -33,13 +41,14 @@ func call[T any](j *job, f func() (T, error)) (T, error) {
 
 // retry does f. It does it again where the nonce was bad (RFC 8555, section 6.5:
 // at once, with the nonce that came with the rejection), where a kept connection
-// turned out to be dead, and a little later where the CA stumbled. Each try is
+// turned out to be dead, a little later where the CA stumbled, and when the CA
+// says where that is soon. Each try is
 // signed anew, and every request of ACME may be repeated: what a lost answer
 // left behind is found by reading the order.
 func retry[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	var zero T
 	wait := 10 * time.Millisecond
-	revived, stumbled := false, 0
+	revived, stumbled, held := false, 0, 0
 	for try := 1; ; try++ {
 		if ctx.Err() != nil {
 			return zero, context.Cause(ctx)
@@ -59,6 +68,9 @@ func retry[T any](ctx context.Context, f func() (T, error)) (T, error) {
 			if try > quickTries {
 				pause, wait = wait, min(2*wait, maxNoncePause)
 			}
+		case answered && p.short(time.Now()) && held < shortHolds:
+			pause = time.Until(p.RetryAt)
+			held++
 		case passing(err) && stumbled < len(hiccups):
 			pause = hiccups[stumbled]
 			stumbled++
@@ -69,6 +81,11 @@ func retry[T any](ctx context.Context, f func() (T, error)) (T, error) {
 			return zero, err
 		}
 	}
+}
+
+// short tells whether the CA asks for a time that is over soon.
+func (p *problem) short(now time.Time) bool {
+	return p.Limited && p.Named && p.RetryAt.Sub(now) <= shortHold
 }
 
 // passing tells whether an error is likely gone in a second. One that took a

@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/certvigil/certvigil/renew"
+)
+
+// look is what an entry is busy with while its facts are read.
+const look renew.Do = "look"
+
+// lane is a kind of work of which so much goes on at once. What asks a CA has a
+// lane for each, so that one that never answers takes no place from the others.
+type lane struct {
+	do        renew.Do
+	directory string // of the CA; empty for what asks none
+}
+
+func laneOf(e *entry) lane {
+	l := lane{do: e.step.Do}
+	if (l.do == renew.Issue || l.do == renew.Advise) && len(e.cert.Issuers) > 0 {
+		l.directory = e.cert.Issuers[0].Directory
+	}
+	return l
+}
+
+// limit is how many of one kind are under way at once. A deploy step mostly
+// waits for company, so that one reload serves many certificates: it is only
+// bounded so that a burst has an end. ARI is asked by few at a time: CAs
+// throttle it.
+func limit(do renew.Do) int {
+	switch do {
+	case renew.Issue:
+		return 32
+	case renew.Deploy:
+		return 1024
+	case renew.Verify, look:
+		return 64
+	case renew.Install:
+		return 8
+	default:
+		return 4
+	}
+}
+
+// mostRunning is about the sum of all limits, so that hardly an outcome has to
+// wait to be taken in.
+const mostRunning = 2048
+
+// newcomer is where a certificate that was never issued stands among those that
+// wait for a place: behind all that end within a day, since those are served.
+const newcomer = 24 * time.Hour
+
+// park lets e wait for a place in l: the shortest time to expiry goes first.
+func (a *Agent) park(e *entry, l lane, now time.Time) {
+	q := a.parked[l]
+	if q == nil {
+		q = &queue{}
+		a.parked[l] = q
+	}
+	end := e.facts.Held.NotAfter
+	if e.facts.Held.N == 0 {
+		end = now.Add(newcomer)
+	}
+	q.put(e, end)
+}

@@ -1,0 +1,190 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/certvigil/certvigil/renew"
+)
+
+// sight is what a look at one certificate gave.
+type sight struct {
+	facts   renew.Facts
+	verdict renew.Verdict
+	step    renew.Step
+	err     error
+}
+
+// startLook reads e's facts in a goroutine of its own: a path on a file system
+// that hangs holds up its own certificate alone.
+func (a *Agent) startLook(now time.Time, e *entry) {
+	e.busy, e.since = look, now
+	l := lane{do: look}
+	a.running[l]++
+	a.looking[e] = true
+	g := gathering{store: a.parts.Store, config: a.config, cert: e.cert}
+	name := e.cert.Name
+	if j, ok := a.unsaved[name]; ok {
+		g.unsaved = &j
+		delete(a.unsaved, name)
+	}
+	if r, ok := a.requests[name]; ok {
+		g.request = &r
+		delete(a.requests, name)
+	}
+	go func() {
+		s := g.look(now)
+		a.done <- outcome{entry: e, lane: l, unsaved: g.unsaved, sight: s}
+	}()
+}
+
+// look gathers and decides. A panic is this certificate's alone.
+func (g *gathering) look(now time.Time) (s *sight) {
+	s = &sight{}
+	defer func() {
+		if r := recover(); r != nil {
+			s.err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	if s.facts, s.err = g.facts(now); s.err != nil {
+		return s
+	}
+	s.verdict = renew.Health(now, g.cert, s.facts)
+	s.step = renew.Decide(now, g.cert, s.facts)
+	return s
+}
+
+// seen takes a look's result in, and starts the step if it is due. What could
+// not be read is looked at again later.
+func (a *Agent) seen(ctx context.Context, now time.Time, e *entry, s *sight) {
+	delete(a.looking, e)
+	a.looked = now
+	again := e.again
+	e.again = false
+	if s.err != nil {
+		a.unreadable(e, s.err)
+		a.queue.put(e, now.Add(unreadableRetry))
+		return
+	}
+	e.facts, e.step, e.err = s.facts, s.step, ""
+	a.judge(e, s.verdict)
+	at := s.step.At
+	switch {
+	case s.step.Do == renew.Wait || at.After(now) || ctx.Err() != nil:
+		if again {
+			at = now
+		}
+		a.queue.put(e, at)
+	case s.step.Do == e.did && now.Sub(e.ended).Abs() < samePace:
+		a.queue.put(e, now.Add(samePace))
+	case a.running[laneOf(e)] >= limit(s.step.Do):
+		a.park(e, laneOf(e), now)
+	default:
+		a.startStep(ctx, now, e)
+	}
+}
+
+const (
+	// unreadableRetry is when facts that could not be read are tried again.
+	unreadableRetry = 10 * time.Second
+	// samePace is the least time between two steps of one kind for one
+	// certificate. The rules never ask for less; should one ever do, it must not
+	// spin.
+	samePace = 500 * time.Millisecond
+	// hangTime is after how long a look counts as one that hangs.
+	hangTime = 30 * time.Second
+)
+
+func (a *Agent) unreadable(e *entry, err error) {
+	if e.err != err.Error() {
+		a.parts.Log.Error("facts unreadable", "cert", e.cert.Name, "err", err)
+	}
+	e.err, e.level = err.Error(), renew.Critical
+}
+
+// noticeHangs says of which certificates the facts can't be read to an end.
+func (a *Agent) noticeHangs(now time.Time) {
+	for e := range a.looking {
+		if now.Sub(e.since) > hangTime {
+			a.unreadable(e, fmt.Errorf("reading its files hangs since %s: does one lie on a file system that does not answer?", e.since.UTC().Format(time.RFC3339)))
+		}
+	}
+}
+
+// stuck tells whether looks are under way and none has ended for long: then it
+// is not one certificate that hangs but the lap, and the watchdog is to hear
+// nothing.
+func (a *Agent) stuck(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for e := range a.looking {
+		if now.Sub(e.since) > longestTurn && now.Sub(a.looked) > longestTurn {
+			return true
+		}
+	}
+	return false
+}
+
+// judge logs when a certificate's health changed.
+func (a *Agent) judge(e *entry, v renew.Verdict) {
+	was := e.level
+	e.level = v.Level
+	if v.Level == was || (was == "" && v.Level == renew.OK) {
+		return
+	}
+	level := map[renew.Level]slog.Level{renew.OK: slog.LevelInfo, renew.Attention: slog.LevelWarn, renew.Critical: slog.LevelError}[v.Level]
+	detail := ""
+	if len(v.Findings) > 0 && v.Level != renew.OK {
+		detail = v.Findings[0].Detail
+	}
+	a.parts.Log.Log(context.Background(), level, "health changed",
+		"cert", e.cert.Name, "health", v.Level, "reason", v.Reason(), "detail", detail)
+}
+
+// StatusLine says in one line how many certificates there are, how they are,
+// and what comes next.
+func (a *Agent) StatusLine(now time.Time) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	served, worst := 0, renew.OK
+	var next *entry
+	for _, e := range a.entries {
+		if e.gone {
+			continue
+		}
+		worst = worst.Worse(e.level)
+		if s := renew.StageOf(e.cert, e.facts); s == renew.Served {
+			served++
+		}
+		if e.step.Do == renew.Verify || e.step.Do == renew.Advise || e.step.Do == renew.Wait || e.step.Do == "" {
+			continue
+		}
+		if next == nil || e.step.At.Before(next.step.At) {
+			next = e
+		}
+	}
+	line := fmt.Sprintf("%d certificates, %d served, health %s", len(a.entries), served, worst)
+	if next != nil && !next.step.At.After(now) {
+		return line + fmt.Sprintf("; now: %s %s (%s)", next.step.Do, next.cert.Name, next.step.Reason)
+	}
+	if name, s, ok := a.nextRenewal(now); ok {
+		line += fmt.Sprintf("; next: %s %s at %s (%s)", s.Do, name, s.At.UTC().Format(time.RFC3339), s.Reason)
+	}
+	return line
+}
+
+func (a *Agent) nextRenewal(now time.Time) (name string, next renew.Step, ok bool) {
+	for _, e := range a.entries {
+		if e.gone {
+			continue
+		}
+		s, does := renew.Renewal(now, e.cert, e.facts)
+		if does && (!ok || s.At.Before(next.At)) {
+			name, next, ok = e.cert.Name, s, true
+		}
+	}
+	return name, next, ok
+}

@@ -1,0 +1,80 @@
+package renew
+
+import (
+	"testing"
+	"time"
+)
+
+// TestAClockThatWasAheadHoldsNothingUp plants what a machine leaves behind that
+// booted in the future and was set right: no wait, no storm, no lasting brake.
+func TestAClockThatWasAheadHoldsNothingUp(t *testing.T) {
+	now, future := t0.Add(61*day), t0.Add(1500*day)
+	trouble := Trouble{Count: 3, Class: Transient, Message: "x", Since: future, Last: future, RetryAt: future.Add(time.Minute)}
+	issued := Issuance{At: future, Set: wantCert().Set(), NotAfter: future.Add(90 * day)}
+	for name, plant := range map[string]func(*Facts){
+		"a failure":         func(f *Facts) { f.Journal.Issue = trouble },
+		"a CA's refusal":    func(f *Facts) { f.Journal.Issue = trouble; f.Journal.Issue.Class = Limited },
+		"a far wait":        func(f *Facts) { f.Journal.Issue = trouble; f.Journal.Issue.Last = t0 },
+		"a request":         func(f *Facts) { f.Journal.Request = Request{At: future, Force: true} },
+		"issuances":         func(f *Facts) { f.Journal.Issued = []Issuance{issued, issued, issued} },
+		"an account's hold": func(f *Facts) { f.HoldUntil = future },
+		"a version's date":  func(f *Facts) { f.Held.IssuedAt = future },
+		"advice": func(f *Facts) {
+			f.Journal.Advice = Advice{CertID: "id1", FetchedAt: future, PollAt: future, Chosen: t0}
+		},
+		"a hook's run":        func(f *Facts) { f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: future, Saw: "as it is"} },
+		"a hook's failure":    func(f *Facts) { f.Journal.Hooks["nginx"] = HookRecord{Trouble: trouble} },
+		"an install":          func(f *Facts) { f.Live = 0; f.Journal.Placed = Placed{Version: 1, At: future, Again: 9} },
+		"a failure to look":   func(f *Facts) { f.Journal.Verify = trouble },
+		"a failure to ask":    func(f *Facts) { f.Journal.Advise = trouble },
+		"a failure to switch": func(f *Facts) { f.Journal.Install = trouble },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, f := wantCert(), servedAt(90*day)
+			plant(&f)
+			f = Believable(now, f)
+			s := renewal(t, now, c, f)
+			if d := s.At.Sub(now); d > farthest {
+				t.Errorf("the renewal that is due waits %s (%s)", d, s.Reason)
+			}
+			if s.Reason == Requested {
+				t.Error("a request of the future is followed")
+			}
+			for _, s := range Ahead(now, c, f) {
+				if s.Do != Issue && s.At.Sub(now) > farthest {
+					t.Errorf("%s waits until %s", s.Do, s.At)
+				}
+			}
+		})
+	}
+}
+
+// TestARequestAfterAClockWasAheadCounts: the version in hand is dated ahead, and
+// the operator's word must not have to wait for that date.
+func TestARequestAfterAClockWasAheadCounts(t *testing.T) {
+	now := t0.Add(day)
+	c, f := wantCert(), servedAt(90*day)
+	f.Held.IssuedAt = t0.Add(1500 * day)
+	f.Journal.Request = Request{At: now, Force: true}
+	later := now.Add(time.Second)
+	if s := renewal(t, later, c, Believable(later, f)); s.Reason == Requested {
+		return
+	}
+	// Dated "now", the version is newer than the request: the date it can be
+	// trusted with is that of the CA.
+	t.Error("the request is taken for one that was followed")
+}
+
+func TestWhatIsBelievableStays(t *testing.T) {
+	now := t0.Add(61 * day)
+	f := servedAt(90 * day)
+	f.Journal.Issue = Trouble{Count: 1, Last: now, RetryAt: now.Add(24 * time.Hour)}
+	f.Journal.Request = Request{At: now}
+	f.Journal.Advice.PollAt = now.Add(24 * time.Hour)
+	f.HoldUntil = now.Add(24 * time.Hour)
+	g := Believable(now, f)
+	if g.Journal.Issue != f.Journal.Issue || g.Journal.Request != f.Journal.Request || g.HoldUntil != f.HoldUntil ||
+		len(g.Journal.Issued) != 1 || g.Journal.Hooks["nginx"] != f.Journal.Hooks["nginx"] || g.Journal.Advice != f.Journal.Advice {
+		t.Errorf("%+v became %+v", f, g)
+	}
+}
