@@ -32,24 +32,24 @@ func TestADeadCAStarvesNobodyElse(t *testing.T) {
 		return nil
 	}
 	names := []string{"healthy"}
-	for i := range 700 {
+	for i := range 80 {
 		names = append(names, fmt.Sprintf("dead%03d", i))
 	}
 	cfg := configOf(names...)
 	atCA(cfg, 0, h.directory)
-	for i := range 700 {
+	for i := range 80 {
 		atCA(cfg, i+1, "https://dead/dir")
 	}
 	synctest.Test(t, func(t *testing.T) {
 		defer started(t, h.agent(cfg))()
-		for range 40 {
+		for range 25 {
 			time.Sleep(day)
 			if h.lapsed("healthy") {
 				t.Fatal("lapsed")
 			}
 		}
-		if issued, _ := h.count("healthy"); issued < 3 {
-			t.Errorf("%d certificates in 40 days", issued)
+		if issued, _ := h.count("healthy"); issued < 2 {
+			t.Errorf("%d certificates in 25 days", issued)
 		}
 	})
 }
