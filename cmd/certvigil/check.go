@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -31,28 +32,29 @@ func validateCommand(g *globals) *cobra.Command {
 }
 
 func fmtCommand() *cobra.Command {
-	var check bool
+	var check, diff bool
 	cmd := &cobra.Command{
 		Use:   "fmt FILE…",
 		Short: "Rewrite configuration files in the standard layout; - reads standard input",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			if len(files) == 1 && files[0] == "-" {
-				src, err := io.ReadAll(cmd.InOrStdin())
-				if err != nil {
-					return err
-				}
-				_, err = cmd.OutOrStdout().Write(config.Format(src))
-				return err
-			}
 			untidy := false
 			for _, f := range files {
-				changed, _, err := config.FormatFile(f, !check)
+				text, changes, err := format(cmd.InOrStdin(), f, !check)
+				if diags, ok := errors.AsType[config.Diagnostics](err); ok {
+					fmt.Fprint(cmd.ErrOrStderr(), diags.String())
+					return &exit{code: exitUnknown}
+				}
 				if err != nil {
 					return &exit{exitUnknown, err}
 				}
-				if changed {
-					untidy = true
+				untidy = untidy || changes != ""
+				switch {
+				case diff:
+					fmt.Fprint(cmd.OutOrStdout(), changes)
+				case f == stdin && !check:
+					fmt.Fprint(cmd.OutOrStdout(), text)
+				case changes != "":
 					fmt.Fprintln(cmd.OutOrStdout(), f)
 				}
 			}
@@ -63,7 +65,26 @@ func fmtCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "change nothing; exit 1 where a file would change")
+	cmd.Flags().BoolVar(&diff, "diff", false, "print what changes in place of the file's name, or of the text for -")
 	return cmd
+}
+
+// stdin is the name of standard input on the command line.
+const stdin = "-"
+
+// format returns the formatted text of standard input, or formats a file, and
+// returns what that changes.
+func format(in io.Reader, file string, write bool) (text, changes string, err error) {
+	if file != stdin {
+		_, changes, err = config.FormatFile(file, write)
+		return "", changes, err
+	}
+	src, err := io.ReadAll(in)
+	if err != nil {
+		return "", "", fmt.Errorf("reading standard input: %w", err)
+	}
+	formatted, changes, err := config.Format("standard input", src)
+	return string(formatted), changes, err
 }
 
 func versionCommand() *cobra.Command {

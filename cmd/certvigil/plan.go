@@ -30,12 +30,8 @@ func planCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return &exit{exitUnknown, fmt.Errorf("--until: %w", err)}
 			}
-			cfg, err := g.load()
-			if err != nil {
-				return err
-			}
 			now := time.Now()
-			steps, running, err := plan(cmd.Context(), g, cfg, now, now.Add(horizon))
+			steps, running, err := plan(cmd.Context(), g, now, now.Add(horizon))
 			if err != nil {
 				return err
 			}
@@ -52,10 +48,14 @@ func planCommand(g *globals) *cobra.Command {
 }
 
 // plan asks the running agent; where none runs, it works from the state directory.
-func plan(ctx context.Context, g *globals, cfg *config.Config, now, until time.Time) (steps []agent.Planned, running bool, err error) {
-	steps, err = status.NewClient(g.controlSocket(cfg)).Plan(ctx, until)
+func plan(ctx context.Context, g *globals, now, until time.Time) (steps []agent.Planned, running bool, err error) {
+	steps, err = g.running().Plan(ctx, until)
 	if err == nil || !errors.Is(err, status.ErrNotRunning) {
 		return steps, true, err
+	}
+	cfg, err := g.load()
+	if err != nil {
+		return nil, false, err
 	}
 	st, err := store.OpenReadOnly(cfg.Agent.StateDir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

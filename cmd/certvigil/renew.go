@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,18 +27,16 @@ With --force a new certificate is issued although none is due. A time that the
 CA named (Retry-After) is waited for in any case.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			socket := g.socket
-			if socket == "" {
-				cfg, err := g.load()
-				if err != nil {
-					return err
-				}
-				if err := known(cfg, args); err != nil {
-					return err
-				}
-				socket = g.controlSocket(cfg)
+			err := renewNow(cmd.Context(), g.running(), args[0], force, wait, cmd.OutOrStdout())
+			if !errors.Is(err, status.ErrNotRunning) {
+				return err
 			}
-			return renewNow(cmd.Context(), status.NewClient(socket), args[0], force, wait, cmd.OutOrStdout())
+			// What is wrong beside that comes first: no agent would change it.
+			cfg, loadErr := g.load()
+			if loadErr != nil {
+				return loadErr
+			}
+			return cmp.Or(known(cfg, args), err)
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "issue a new certificate although none is due")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/status"
 )
 
 // globals are the flags that every subcommand knows.
@@ -73,10 +75,17 @@ func (g *globals) load() (*config.Config, error) {
 	return cfg, nil
 }
 
-// controlSocket is where the agent listens: the flag, else the configuration's.
+// controlSocket is where an agent of this configuration listens.
 func (g *globals) controlSocket(cfg *config.Config) string {
+	return cmp.Or(g.socket, cfg.Agent.Socket)
+}
+
+// running is a client of the agent, if one runs. The configuration on disk may
+// be refused while the agent runs on with the one before, so only where it
+// listens is looked up in it.
+func (g *globals) running() *status.Client {
 	if g.socket != "" {
-		return g.socket
+		return status.NewClient(g.socket)
 	}
-	return cfg.Agent.Socket
+	return status.NewClient(config.SocketOf(g.config))
 }

@@ -61,11 +61,11 @@ func run(ctx context.Context, g *globals, log *slog.Logger) error {
 		return err
 	}
 	defer s.close()
-	control, err := status.Listen(g.controlSocket(cfg))
+	s.control, err = status.Listen(g.controlSocket(cfg))
 	if err != nil {
 		return err
 	}
-	defer control.Close()
+	defer s.control.Close()
 	page, err := listenPage(cfg)
 	if err != nil {
 		return err
@@ -73,11 +73,11 @@ func run(ctx context.Context, g *globals, log *slog.Logger) error {
 	s.notify = n
 	s.watcher = watch.New(log, 0, 0)
 	defer s.watcher.Close()
-	s.watchFiles(cfg)
+	s.watchFiles(cfg.Sources, cfg)
 
 	var running sync.WaitGroup
 	running.Go(func() { s.watch(ctx, hup) })
-	running.Go(func() { s.served(status.ServeControl(ctx, control, s, log), "control socket") })
+	running.Go(func() { s.served(status.ServeControl(ctx, s.control, s, log), "control socket") })
 	if page != nil {
 		log.Info("status page", "address", "http://"+page.Addr().String()+"/")
 		running.Go(func() { s.served(status.ServePage(ctx, page, s), "status page") })
@@ -101,25 +101,61 @@ func listenPage(cfg *config.Config) (net.Listener, error) {
 	return l, nil
 }
 
-// watch wakes the agent when a file changed, and loads the configuration anew
-// when its files changed or hup says so.
+// How often the control socket is looked after where the watcher says nothing,
+// and how long after a reload its files are compared once more.
+const (
+	socketEvery = time.Minute
+	secondLook  = 2 * coarseClock
+)
+
+// watch wakes the agent when a file changed, loads the configuration anew when
+// its files changed or hup says so, and keeps the control socket.
 func (s *service) watch(ctx context.Context, hup <-chan os.Signal) {
-	if s.sourcesChanged() { // while they were read at start
-		s.reload()
-	}
+	socket := time.NewTicker(socketEvery)
+	defer socket.Stop()
+	// A file that changed after it was read and before it was watched wakes
+	// nobody.
+	again := time.NewTimer(0)
+	defer again.Stop()
 	for {
+		load := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-hup:
-			s.reload()
+			load = true
+		case <-again.C:
+			load = s.sourcesChanged()
 		case <-s.watcher.C():
-			if s.sourcesChanged() {
-				s.reload()
-			}
+			s.keepControl()
+			load = s.sourcesChanged()
 			s.agent.Wake()
+		case <-socket.C:
+			s.keepControl()
+		}
+		if load {
+			s.reload()
+			again.Reset(secondLook)
 		}
 	}
+}
+
+// keepControl opens the control socket again where somebody removed or replaced
+// it. What keeps it from that is said once; the socket is nothing that a
+// certificate waits for.
+func (s *service) keepControl() {
+	anew, err := s.control.Keep()
+	if anew {
+		s.log.Warn("control socket was gone, opened again", "path", s.control.Addr().String())
+	}
+	lost := ""
+	if err != nil {
+		lost = err.Error()
+	}
+	if lost != "" && lost != s.lost {
+		s.log.Error("control socket lost", "path", s.control.Addr().String(), "err", err)
+	}
+	s.lost = lost
 }
 
 // served says why one of the listeners ended, which it only does on an error.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -18,6 +19,7 @@ import (
 	"github.com/certvigil/certvigil/renew/config"
 	"github.com/certvigil/certvigil/renew/issue"
 	"github.com/certvigil/certvigil/renew/probe"
+	"github.com/certvigil/certvigil/renew/status"
 	"github.com/certvigil/certvigil/renew/store"
 	"github.com/certvigil/certvigil/renew/watch"
 )
@@ -29,6 +31,8 @@ type service struct {
 	responder *issue.Responder
 	runner    *hooks.Runner
 	watcher   *watch.Watcher
+	control   *status.Socket // nil but in a service that listens
+	lost      string         // what keeps control from its path; only watch uses it
 	notify    *notifier
 	log       *slog.Logger
 	agent     *agent.Agent
@@ -90,33 +94,34 @@ func (s *service) reload() {
 	s.notify.reloading()
 	defer s.notify.ready()
 	began := time.Now()
-	seen := stat(s.watched())
-	cfg, diags := config.Load(s.flags.config)
+	cfg, paths, diags := config.LoadWithSources(s.flags.config)
+	s.mu.Lock()
+	old, was := s.issuer, s.cfg
+	s.mu.Unlock()
 	var issuer *issue.Client
 	err := diags.Err()
-	if cfg != nil && !diags.HasErrors() {
+	if err == nil {
 		issuer, err = s.issuerFor(cfg)
 	}
-	if issuer == nil {
+	if err != nil {
 		s.log.Error("configuration refused, the one before stays in force", "err", err)
 		text := err.Error()
 		if diags.HasErrors() {
 			text = diags.String() // every problem, with its source line
 		}
+		sources := statSince(paths, began)
 		s.mu.Lock()
-		s.broken, s.sources = &text, seen
+		s.broken, s.sources = &text, sources
 		s.mu.Unlock()
+		s.watchFiles(paths, was) // what it lacks may come
 		return
 	}
-	s.mu.Lock()
-	old, was := s.issuer, s.cfg
-	s.mu.Unlock()
 	if was.Agent != cfg.Agent {
 		s.log.Warn("a changed agent block takes a restart", "path", s.path())
 	}
 	s.agent.Reload(cfg, issuer)
 	s.inForce(cfg, issuer, began)
-	s.watchFiles(cfg)
+	s.watchFiles(cfg.Sources, cfg)
 	old.Close()
 	s.log.Info("configuration loaded", "path", s.path(), "certificates", len(cfg.Certs))
 }
@@ -125,23 +130,18 @@ func (s *service) reload() {
 const coarseClock = 10 * time.Millisecond
 
 // inForce notes down which configuration runs; began is when its files began to
-// be read. A file that changed since then may not be what was read, so it counts
-// as changed.
+// be read.
 func (s *service) inForce(cfg *config.Config, issuer *issue.Client, began time.Time) {
-	sources, now := stat(cfg.Sources), time.Now()
-	for path, fi := range sources {
-		if fi != nil && fi.ModTime().After(began.Add(-coarseClock)) && !fi.ModTime().After(now) {
-			sources[path] = nil
-		}
-	}
+	sources := statSince(cfg.Sources, began)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cfg, s.issuer, s.loadedAt, s.broken, s.sources = cfg, issuer, time.Now(), nil, sources
 }
 
-// watchFiles watches the configuration's files and the pairs that it keeps.
-func (s *service) watchFiles(cfg *config.Config) {
-	paths := slices.Clone(cfg.Sources)
+// watchFiles watches the files of the configuration on disk, the pairs that the
+// one in force keeps, and the control socket.
+func (s *service) watchFiles(sources []string, cfg *config.Config) {
+	paths := append(slices.Clone(sources), s.control.Addr().String())
 	for _, c := range cfg.Certs {
 		live := s.store.LiveDir(c.Name)
 		paths = append(paths, live)
@@ -171,8 +171,29 @@ func (s *service) sourcesChanged() bool {
 		if a == nil || b == nil {
 			return a == nil && b == nil
 		}
-		return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+		return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && changed(a).Equal(changed(b))
 	})
+}
+
+// statSince is stat for files that were read from began on. One that changed
+// since then may not be what was read, so it counts as changed.
+func statSince(paths []string, began time.Time) map[string]os.FileInfo {
+	sources, now := stat(paths), time.Now()
+	for path, fi := range sources {
+		if fi != nil && changed(fi).After(began.Add(-coarseClock)) && !changed(fi).After(now) {
+			sources[path] = nil
+		}
+	}
+	return sources
+}
+
+// changed is when the file's content, owner, mode or name last changed: one that
+// was moved here or that was made readable is as new as one that was written.
+func changed(fi os.FileInfo) time.Time {
+	if sys, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return time.Unix(sys.Ctim.Unix())
+	}
+	return fi.ModTime()
 }
 
 func stat(paths []string) map[string]os.FileInfo {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/agent"
-	"github.com/certvigil/certvigil/renew/config"
 	"github.com/certvigil/certvigil/renew/status"
 	"github.com/certvigil/certvigil/renew/store"
 )
@@ -67,22 +66,12 @@ no agent runs it reads the state directory, says so, and exits with 1 at least.`
 // directory, and says so; that nobody keeps the certificates is then worth
 // attention itself.
 func report(ctx context.Context, g *globals, now time.Time) (agent.Report, error) {
-	if g.socket != "" { // the configuration may be broken: the agent knows its own
-		if r, err := status.NewClient(g.socket).Report(ctx); err == nil || !errors.Is(err, status.ErrNotRunning) {
-			return r, err
-		}
-	}
-	cfg, loadErr := g.load()
-	if loadErr != nil {
-		// The agent may run on with the configuration before.
-		r, err := status.NewClient(config.DefaultSocket).Report(ctx)
-		if err != nil {
-			return r, loadErr
-		}
-		return r, nil
-	}
-	r, err := status.NewClient(g.controlSocket(cfg)).Report(ctx)
+	r, err := g.running().Report(ctx)
 	if err == nil || !errors.Is(err, status.ErrNotRunning) {
+		return r, err
+	}
+	cfg, err := g.load()
+	if err != nil {
 		return r, err
 	}
 	r = agent.Report{Version: version, Watched: []struct{}{}, Config: agent.ConfigReport{Path: cfg.Path, LoadedAt: now}}

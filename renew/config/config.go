@@ -14,7 +14,7 @@ type Config struct {
 	Solvers map[string]Solver     // by "type.label"
 	Hooks   map[string]hooks.Hook // by label
 	Certs   []renew.Cert          // sorted by name
-	Sources []string              // every file and directory it was read from, for the watcher; absolute, sorted
+	Sources []string              // every file and directory that it was read from or that was looked for, for the watcher; absolute, sorted
 }
 
 // Agent is the agent block.

@@ -71,14 +71,7 @@ func topSchema() schema {
 // decode reads all blocks. The order is that of need: labels and locals before
 // what refers to them, certificates last.
 func (d *decoder) decode() *Config {
-	top := contents{attrs: map[string]*hcl.Attribute{}, blocks: map[string][]*hcl.Block{}}
-	for _, src := range d.files {
-		c := d.read(src.body, hcl.Range{Filename: src.name}, topSchema())
-		for kind, blocks := range c.blocks {
-			top.blocks[kind] = append(top.blocks[kind], blocks...)
-		}
-		maps.Copy(d.slipped, c.slipped)
-	}
+	top := d.top()
 	for _, kind := range []string{"issuer", "solver", "hook", "certificate"} {
 		top.blocks[kind] = d.declare(kind, top.blocks[kind])
 	}
@@ -106,6 +99,32 @@ func (d *decoder) decode() *Config {
 	}
 	d.finish(top)
 	return d.cfg
+}
+
+// top returns the blocks of all files. A file that did not parse may have fewer,
+// or no body at all.
+func (d *decoder) top() contents {
+	top := contents{attrs: map[string]*hcl.Attribute{}, blocks: map[string][]*hcl.Block{}}
+	for _, src := range d.files {
+		if src.body == nil {
+			continue
+		}
+		c := d.read(src.body, hcl.Range{Filename: src.name}, topSchema())
+		for kind, blocks := range c.blocks {
+			top.blocks[kind] = append(top.blocks[kind], blocks...)
+		}
+		maps.Copy(d.slipped, c.slipped)
+	}
+	return top
+}
+
+// agentAlone reads the agent block, and of the others only what it refers to.
+func (d *decoder) agentAlone() {
+	top := d.top()
+	for _, b := range top.blocks["locals"] {
+		d.declareLocals(b)
+	}
+	scope{decoder: d}.agent(d.one(top, "agent"))
 }
 
 // finish makes the checks that need everything.

@@ -34,12 +34,12 @@ func loadExample(t *testing.T, name, text string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "example.hcl")
 	writeFile(t, path, text, 0o600)
-	cfg, diags := load(path, options{skipFiles: true})
+	cfg, _, diags := load(path, options{skipFiles: true})
 	if cfg == nil || diags.Len() > 0 {
 		t.Errorf("%s:\n%s", name, diags.String())
 	}
-	if string(Format([]byte(text))) != text {
-		t.Errorf("%s is not formatted: certvigil fmt makes it\n%s", name, Format([]byte(text)))
+	if _, diff, err := Format(name, []byte(text)); err != nil || diff != "" {
+		t.Errorf("%s is not formatted: %v\n%s", name, err, diff)
 	}
 }
 

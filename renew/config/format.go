@@ -17,16 +17,22 @@ import (
 const contextLines = 2
 
 // Format returns configuration text in its one layout: indentation, and equals
-// signs and comments in columns. Text that does not parse is returned as it is.
-// Only spaces change: what the text means, its comments and its line ends stay.
-func Format(src []byte) []byte {
+// signs and comments in columns, and the difference, in which lines with a secret
+// are hidden; it is empty where nothing changes. Only spaces change: what the text
+// means, its comments and its line ends stay. Text that does not parse is refused
+// with its Diagnostics, which call it name.
+func Format(name string, text []byte) (formatted []byte, diff string, err error) {
 	r := newReport()
-	s := newSource("", "", 0, src)
-	r.addSource(s)
-	if r.parse(s); r.failed() {
-		return src
+	src := newSource(name, "", 0, text)
+	r.addSource(src)
+	if r.parse(src); r.failed() {
+		return nil, "", r.diagnostics()
 	}
-	return layout(s.text)
+	formatted = layout(src.text)
+	if bytes.Equal(formatted, text) {
+		return formatted, "", nil
+	}
+	return formatted, difference(src, formatted), nil
 }
 
 // layout formats until nothing changes any more: one pass can leave columns
@@ -42,9 +48,8 @@ func layout(text []byte) []byte {
 	return text
 }
 
-// FormatFile formats the file at path. It tells whether that changes the file,
-// and the difference, in which lines with a secret are hidden; with write, the
-// file is replaced. A file that does not parse is refused with its Diagnostics.
+// FormatFile is Format for the file at path. It tells whether that changes the
+// file; with write, the file is replaced.
 func FormatFile(path string, write bool) (changed bool, diff string, err error) {
 	if strings.HasSuffix(path, ".json") {
 		return false, "", fmt.Errorf("formatting %s: it is JSON, which has no layout of ours: name .hcl files", path)
@@ -53,21 +58,14 @@ func FormatFile(path string, write bool) (changed bool, diff string, err error) 
 	if err != nil {
 		return false, "", fmt.Errorf("formatting %s: %w", path, bare(err))
 	}
-	text, mode, err := readRegular(target)
+	text, _, err := readRegular(target)
 	if err != nil {
 		return false, "", fmt.Errorf("formatting %s: %w", path, err)
 	}
-	r := newReport()
-	src := newSource(path, "", mode, text)
-	r.addSource(src)
-	if r.parse(src); r.failed() {
-		return false, "", r.diagnostics()
+	formatted, diff, err := Format(path, text)
+	if err != nil || bytes.Equal(formatted, text) {
+		return false, "", err
 	}
-	formatted := layout(src.text)
-	if bytes.Equal(formatted, text) {
-		return false, "", nil
-	}
-	diff = difference(src, formatted)
 	if !write {
 		return true, diff, nil
 	}

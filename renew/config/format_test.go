@@ -15,15 +15,15 @@ const tidy = "agent {\n  state_dir = \"/srv/x\"\n  listen    = \"127.0.0.1:1\" #
 
 func TestFormat(t *testing.T) {
 	for in, want := range map[string]string{
-		untidy:                tidy,
-		tidy:                  tidy,
-		"\xef\xbb\xbf" + tidy: tidy,
-		"":                    "",
-		"agent {\nx=1":        "agent {\nx=1",
-		"locals {\n a=\"é\"}": "locals {\n a=\"é\"}",
+		untidy:                  tidy,
+		tidy:                    tidy,
+		"\xef\xbb\xbf" + tidy:   tidy,
+		"":                      "",
+		"locals {\n a=\"é\"\n}": "locals {\n  a = \"é\"\n}",
 	} {
-		if got := string(Format([]byte(in))); got != want {
-			t.Errorf("Format(%q) = %q, want %q", in, got, want)
+		got, diff, err := Format("c.hcl", []byte(in))
+		if err != nil || string(got) != want || (diff == "") != (in == want) {
+			t.Errorf("Format(%q) = %q, %q, %v; want %q", in, got, diff, err, want)
 		}
 	}
 }
@@ -33,15 +33,23 @@ func TestFormatIsIdempotent(t *testing.T) {
 	if err != nil || len(paths) < 30 {
 		t.Fatalf("%d files, %v", len(paths), err)
 	}
+	formatted := 0
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		once := Format(text)
-		if !bytes.Equal(Format(once), once) {
-			t.Errorf("%s: the second time changes it again", path)
+		once, _, err := Format(path, text)
+		if err != nil {
+			continue // some of them do not parse
 		}
+		formatted++
+		if again, diff, err := Format(path, once); err != nil || diff != "" || !bytes.Equal(again, once) {
+			t.Errorf("%s: the second time changes it again: %v\n%s", path, err, diff)
+		}
+	}
+	if formatted < 30 {
+		t.Errorf("only %d files parse", formatted)
 	}
 }
 

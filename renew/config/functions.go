@@ -97,11 +97,11 @@ func (d *decoder) credential(name string) (cty.Value, error) {
 		return cty.NilVal, callError(fmt.Sprintf("there are no credentials here, since $CREDENTIALS_DIRECTORY is not set: run under systemd with LoadCredential=%s:PATH in the unit, or set the variable to a folder that has the file", name))
 	}
 	path := filepath.Join(dir, name)
+	d.used[path] = true
 	text, _, err := readRegular(path)
 	if err != nil {
 		return cty.NilVal, callError(fmt.Sprintf("the credential %s can't be read (%v): add LoadCredential=%s:PATH to the unit", quoted(name), err, name))
 	}
-	d.used[path] = true
 	return cty.StringVal(string(text)).Mark(secretMark{}), nil
 }
 
@@ -109,6 +109,7 @@ func (d *decoder) credential(name string) (cty.Value, error) {
 // package's comment.
 func (d *decoder) file(dir, path string) (cty.Value, error) {
 	full := absolute(dir, path)
+	d.used[full] = true
 	text, mode, err := readRegular(full)
 	switch {
 	case err != nil && d.opts.skipFiles:
@@ -116,7 +117,6 @@ func (d *decoder) file(dir, path string) (cty.Value, error) {
 	case err != nil:
 		return cty.NilVal, callError(fmt.Sprintf("the file %s can't be read (%v): write the path of a file that the agent may read", quoted(full), err))
 	}
-	d.used[full] = true
 	if mode&othersRead != 0 {
 		return cty.StringVal(string(text)).Mark(openFile(full)), nil
 	}
@@ -138,13 +138,13 @@ func (d *decoder) fileset(dir string) function.Function {
 				return cty.NilVal, callError("fileset() was called with a secret: what it finds is shown, so write its folder and its glob out")
 			}
 			folder, glob := absolute(dir, where.AsString()), which.AsString()
+			d.used[folder] = true
 			if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 				if d.opts.skipFiles {
 					return cty.SetValEmpty(cty.String), nil
 				}
 				return cty.NilVal, callError(fmt.Sprintf("fileset() finds no folder %s: write the path of one that exists", quoted(folder)))
 			}
-			d.used[folder] = true
 			root := os.DirFS(folder)
 			matches, err := fs.Glob(root, glob)
 			if err != nil {

@@ -37,14 +37,21 @@ func FuzzLoad(f *testing.F) {
 		if (cfg == nil) != diags.HasErrors() {
 			t.Errorf("configuration %v with\n%s", cfg != nil, diags.String())
 		}
+		if socket := SocketOf(path); cfg != nil && socket != cfg.Agent.Socket {
+			t.Errorf("the socket is %q alone and %q in all", socket, cfg.Agent.Socket)
+		}
 		if report := diags.String(); strings.Contains(report, "defect of certvigil") || strings.ContainsAny(report, "\x1b\x00\r") {
 			t.Errorf("the report is\n%q", report)
 		}
 		if asJSON {
 			return
 		}
-		if once := Format(text); !bytes.Equal(Format(once), once) {
-			t.Errorf("formatting again changes %q", once)
+		once, _, err := Format(name, text)
+		if err != nil {
+			return
+		}
+		if again, _, err := Format(name, once); err != nil || !bytes.Equal(again, once) {
+			t.Errorf("formatting again changes %q: %v", once, err)
 		}
 	})
 }

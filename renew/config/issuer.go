@@ -161,12 +161,12 @@ func (s scope) trustRoots(c contents) []byte {
 	if src := s.byName[one.rng.Filename]; src != nil {
 		path = absolute(src.dir, path)
 	}
+	s.used[path] = true
 	text, _, err := readRegular(path)
 	if err != nil {
 		s.fail(one.rng, fmt.Sprintf("trust_roots can't be read: %v", err), fmt.Sprintf("Make %s a PEM file that the agent may read.", quoted(path)))
 		return nil
 	}
-	s.used[path] = true
 	if problem := checkRoots(text); problem != "" {
 		s.fail(one.rng, "trust_roots "+problem, fmt.Sprintf("Put the CA's root certificates into %s as PEM, and nothing else.", quoted(path)))
 		return nil

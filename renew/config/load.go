@@ -23,8 +23,23 @@ const (
 // diagnostics have errors. Load reads the files that the configuration names,
 // the environment variables that env names, and nothing else.
 func Load(path string) (*Config, Diagnostics) {
-	return load(path, options{file: DefaultFile, folder: DefaultFolder})
+	cfg, _, diags := LoadWithSources(path)
+	return cfg, diags
 }
+
+// LoadWithSources is Load, and returns what Config.Sources is also where there is
+// no Config: with the files that were missing, so that who watches them learns
+// when to load again.
+func LoadWithSources(path string) (cfg *Config, sources []string, diags Diagnostics) {
+	return load(path, places())
+}
+
+// SocketOf returns the agent block's socket as Load does, whatever else is wrong
+// with the configuration: an agent may run on with the one before. Where the
+// block can't be read, it is DefaultSocket.
+func SocketOf(path string) string { return socketOf(path, places()) }
+
+func places() options { return options{file: DefaultFile, folder: DefaultFolder} }
 
 // options are for tests.
 type options struct {
@@ -32,36 +47,55 @@ type options struct {
 	skipFiles    bool   // nothing that the configuration names has to exist
 }
 
-func load(path string, opts options) (cfg *Config, diags Diagnostics) {
-	r := newReport()
+func load(path string, opts options) (cfg *Config, sources []string, diags Diagnostics) {
+	d := newDecoder(newReport(), opts)
 	defer func() {
 		if p := recover(); p != nil {
 			cfg, diags = nil, Diagnostics{panicked(p)}
 		}
+		sources = slices.Sorted(maps.Keys(d.used))
+		if cfg != nil {
+			cfg.Sources = sources
+		}
 	}()
-	var watched []string
-	if path == "" {
-		watched = r.readDefault(opts)
-	} else {
-		watched = r.readPath(path)
+	d.parseAll(path)
+	if d.failed() { // half of a file would only bring errors that are not there
+		return nil, nil, d.diagnostics()
 	}
-	for _, src := range r.files {
-		r.parse(src)
-	}
-	if r.failed() { // half of a file would only bring errors that are not there
-		return nil, r.diagnostics()
-	}
-	d := newDecoder(r, opts)
 	cfg = d.decode()
 	cfg.Path = path
+	if d.failed() {
+		cfg = nil
+	}
+	return cfg, nil, d.diagnostics()
+}
+
+func socketOf(path string, opts options) (socket string) {
+	defer func() {
+		if recover() != nil { // a defect of ours or the parser's, which Load reports
+			socket = DefaultSocket
+		}
+	}()
+	d := newDecoder(newReport(), opts)
+	d.parseAll(path)
+	d.agentAlone()
+	return d.cfg.Agent.Socket
+}
+
+// parseAll reads and parses the files at path, and notes them as used.
+func (d *decoder) parseAll(path string) {
+	var watched []string
+	if path == "" {
+		watched = d.readDefault(d.opts)
+	} else {
+		watched = d.readPath(path)
+	}
 	for _, p := range watched {
 		d.used[fromHere(p)] = true
 	}
-	cfg.Sources = slices.Sorted(maps.Keys(d.used))
-	if r.failed() {
-		cfg = nil
+	for _, src := range d.files {
+		d.parse(src)
 	}
-	return cfg, r.diagnostics()
 }
 
 // panicked is the answer to a defect of ours, or of the parser's. What the
@@ -90,15 +124,11 @@ func panicked(p any) Diagnostic {
 // readDefault reads the default places and returns what is to be watched.
 func (r *report) readDefault(opts options) []string {
 	r.readFile(opts.file)
-	watched := []string{opts.file}
-	paths, err := listing(opts.folder)
-	if err != nil {
-		return watched
-	}
+	paths, _ := listing(opts.folder) // it may be missing, and may come
 	for _, p := range paths {
 		r.readFile(p)
 	}
-	return append(append(watched, opts.folder), paths...)
+	return append([]string{opts.file, opts.folder}, paths...)
 }
 
 // readPath reads a file or a directory and returns what is to be watched.

@@ -199,18 +199,18 @@ func TestDirectoryIsReadInLexicalOrder(t *testing.T) {
 func TestDefaultPlaces(t *testing.T) {
 	dir := t.TempDir()
 	opts := options{file: filepath.Join(dir, "certvigil.hcl"), folder: filepath.Join(dir, "conf.d")}
-	if cfg, diags := load("", opts); cfg != nil || !strings.Contains(diags.Error(), "certvigil.hcl: error: the configuration can't be read: no such file") {
+	if cfg, _, diags := load("", opts); cfg != nil || !strings.Contains(diags.Error(), "certvigil.hcl: error: the configuration can't be read: no such file") {
 		t.Fatalf("without a file: %v", diags)
 	}
 	writeFile(t, opts.file, minimal, 0o644)
-	if cfg, diags := load("", opts); cfg == nil || diags.Len() != 1 {
+	if cfg, _, diags := load("", opts); cfg == nil || diags.Len() != 1 {
 		t.Fatalf("without a folder: %s", diags.String())
 	}
 	if err := os.Mkdir(opts.folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(opts.folder, "www.hcl"), minimalCert, 0o644)
-	cfg, diags := load("", opts)
+	cfg, _, diags := load("", opts)
 	if diags.Len() > 0 || len(cfg.Certs) != 1 || cfg.Path != "" {
 		t.Fatalf("%+v\n%s", cfg, diags.String())
 	}

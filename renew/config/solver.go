@@ -72,6 +72,7 @@ func (s scope) documentRoot(c contents, name string) string {
 	case err != nil:
 		s.warn(one.rng, fmt.Sprintf("there is no folder %s", quoted(root)), "Create it before the first renewal, or write the document root that the web server uses.")
 	case !info.IsDir():
+		s.used[root] = true // for as long as it stands in the way
 		s.fail(one.rng, fmt.Sprintf("%s is not a folder", quoted(root)), "Write the document root that the web server uses.")
 	}
 	return root

@@ -19,18 +19,28 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	if !ok {
 		return ctx
 	}
-	raw, err := uc.SyscallConn()
+	cred, err := credentials(uc)
 	if err != nil {
 		return ctx
+	}
+	return context.WithValue(ctx, peerKey{}, *cred)
+}
+
+// credentials are those of the process at the other end when it connected or
+// began to listen.
+func credentials(c *net.UnixConn) (*unix.Ucred, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
 	}
 	var cred *unix.Ucred
 	var credErr error
 	if err := raw.Control(func(fd uintptr) {
 		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil || credErr != nil {
-		return ctx
+	}); err != nil {
+		return nil, err
 	}
-	return context.WithValue(ctx, peerKey{}, *cred)
+	return cred, credErr
 }
 
 // mayAct tells whether the peer may do more than read. Who is unknown may not.

@@ -10,15 +10,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/certvigil/certvigil/renew/agent"
 )
@@ -43,31 +38,6 @@ const (
 type RenewRequest struct {
 	Name  string `json:"name"`
 	Force bool   `json:"force"`
-}
-
-// Listen opens the control socket at path. One left behind by an agent that was
-// killed is replaced: the state directory's lock has told already that no other
-// runs. Anything but a socket at path is an error.
-func Listen(path string) (net.Listener, error) {
-	if fi, err := os.Lstat(path); err == nil {
-		if fi.Mode().Type() != os.ModeSocket {
-			return nil, fmt.Errorf("opening the control socket: %s is there and is no socket", path)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("removing the old control socket: %w", err)
-		}
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("making the control socket's directory: %w", err)
-	}
-	// The socket is made with no rights for others from its first moment on.
-	old := unix.Umask(0o117)
-	l, err := net.Listen("unix", path)
-	unix.Umask(old)
-	if err != nil {
-		return nil, fmt.Errorf("opening the control socket: %w", err)
-	}
-	return l, nil
 }
 
 // ServeControl answers on the control socket until ctx ends.
