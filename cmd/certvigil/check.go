@@ -24,6 +24,9 @@ func validateCommand(g *globals) *cobra.Command {
 			if cfg == nil || diags.HasErrors() {
 				return &exit{code: exitUnknown}
 			}
+			if err := conflicts(cfg); err != nil {
+				return &exit{exitUnknown, err}
+			}
 			fmt.Fprintf(cmd.OutOrStdout(), "The configuration is good: %d certificates, %d issuers, %d hooks.\n",
 				len(cfg.Certs), len(cfg.Issuers), len(cfg.Hooks))
 			return nil

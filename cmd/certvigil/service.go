@@ -17,6 +17,7 @@ import (
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew/agent"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/issue"
 	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/status"
@@ -62,7 +63,7 @@ func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, e
 	issuer, err := s.issuerFor(cfg)
 	if err != nil {
 		s.close()
-		return nil, err
+		return nil, &exit{exitUnknown, err}
 	}
 	parts.Store, parts.Prober, parts.Runner = st, &probe.Prober{}, s.runner
 	s.agent = agent.New(parts, cfg, issuer)
@@ -80,11 +81,27 @@ func (s *service) close() {
 	s.store.Close()
 }
 
+// issuerFor does all that a configuration may fail at but the reading of it.
 func (s *service) issuerFor(cfg *config.Config) (*issue.Client, error) {
+	if err := conflicts(cfg); err != nil {
+		return nil, err
+	}
 	return issue.New(issue.Options{
 		Books: s.store, Issuers: cfg.Issuers, Solvers: cfg.Solvers, Responder: s.responder,
 		Log: s.log, UserAgent: "certvigil/" + version,
 	})
+}
+
+// conflicts tells of outputs that are one file under several names: the
+// configuration compares what is written, here links are followed.
+func conflicts(cfg *config.Config) error {
+	var claims []install.Claim
+	for _, c := range cfg.Certs {
+		for _, o := range c.Outputs {
+			claims = append(claims, install.Claim{Cert: c.Name, Output: o})
+		}
+	}
+	return install.Conflicts(cfg.Agent.StateDir, claims)
 }
 
 // reload puts the configuration on disk in force. Everything that can fail is
