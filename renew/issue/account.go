@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-acme/lego/v4/acme"
 	"github.com/go-acme/lego/v4/acme/api"
@@ -56,19 +55,6 @@ func (a *attempt) signIn(stale string) error {
 	a.account = account
 	a.core, err = a.job.core(account.URL, key)
 	return err
-}
-
-// onHold refuses to ask a CA that asked for time.
-func (c *Client) onHold(s *session) error {
-	account, found, err := c.books.Account(s.issuer.Directory, s.issuer.EAB.KeyID)
-	if err != nil {
-		return local(fmt.Errorf("looking up the account of issuer %q: %w", s.issuer.Name, err))
-	}
-	if !found || !time.Now().Before(account.HoldUntil) {
-		return nil
-	}
-	return &renew.Failure{Class: renew.Limited, RetryAt: account.HoldUntil,
-		Err: fmt.Errorf("issuer %q takes no order before %s", s.issuer.Name, account.HoldUntil.UTC().Format(time.RFC3339))}
 }
 
 // accountKey returns the account as the books have it, with a new key where they

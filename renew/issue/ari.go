@@ -49,7 +49,7 @@ func (c *Client) Advise(ctx context.Context, cert renew.Cert, held renew.Version
 	}
 	advice, err = s.advise(ctx, held)
 	if err != nil {
-		return renew.Advice{}, &renew.Failure{Op: op, Class: adviceClass(err), RetryAt: retryAt(err), Err: shown(err)}
+		return renew.Advice{}, &renew.Failure{Op: op, Class: adviceClass(err), RetryAt: retryAt(err, held, now), Err: shown(err)}
 	}
 	return advice, nil
 }
@@ -173,9 +173,13 @@ func adviceClass(err error) renew.Class {
 	return renew.Transient
 }
 
-func retryAt(err error) time.Time {
-	if p, ok := errors.AsType[*problem](err); ok && p.Limited {
-		return p.RetryAt
+func retryAt(err error, held renew.Version, now time.Time) time.Time {
+	p, ok := errors.AsType[*problem](err)
+	switch {
+	case !ok || !p.Limited:
+		return time.Time{}
+	case p.busy():
+		return now.Add(bearable(p.RetryAt.Sub(now), held))
 	}
-	return time.Time{}
+	return p.RetryAt
 }

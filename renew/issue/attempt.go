@@ -1,7 +1,6 @@
 package issue
 
 import (
-	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -38,7 +37,7 @@ type attempt struct {
 // run obtains the certificate. Where an endpoint is gone that a cached directory
 // named, it is done once more with a new directory.
 func (a *attempt) run() (int, error) {
-	if err := a.c.onHold(a.s); err != nil {
+	if err := a.onHold(); err != nil {
 		return 0, err
 	}
 	version, err := a.once()
@@ -95,9 +94,9 @@ func (a *attempt) obtain() (int, error) {
 	}
 	if found && o.URL != "" {
 		version, err := a.resume(o)
-		dead, isDead := errors.AsType[*deadOrder](err)
+		dead, isDead := errors.AsType[*deadOrder](a.judge(o, err))
 		if !isDead {
-			return version, a.abandon(o, err)
+			return version, err
 		}
 		if err := a.end(); err != nil {
 			return 0, err
@@ -109,7 +108,8 @@ func (a *attempt) obtain() (int, error) {
 		found = false
 	}
 	if found { // the intent alone: its order's URL may have found no room on the disk
-		if err := a.c.books.SetOrderURL(a.cert.Name, ""); err != nil {
+		o.CreatedAt = time.Now().UTC() // it is as old as its placing
+		if err := a.c.books.BeginOrder(a.cert.Name, o); err != nil {
 			return 0, local(fmt.Errorf("noting the order of %s: %w", a.cert.Name, err))
 		}
 	} else if o, err = a.begin(); err != nil {
@@ -119,7 +119,7 @@ func (a *attempt) obtain() (int, error) {
 	if dead, ok := errors.AsType[*deadOrder](err); ok {
 		return 0, errors.Join(dead.cause, a.end())
 	}
-	return version, a.abandon(o, err)
+	return version, err
 }
 
 // inFlight returns the order that the books say is under way, where it is one
@@ -247,22 +247,3 @@ func (a *attempt) end() error {
 	}
 	return nil
 }
-
-// abandon ends an order that the CA has been working on for so long that the
-// next attempt had better place another.
-func (a *attempt) abandon(o store.Order, err error) error {
-	// An attempt that was ended from outside says nothing about the order.
-	if !errors.Is(err, context.DeadlineExceeded) || time.Since(o.CreatedAt) < abandonAfter*a.c.timeout {
-		return err
-	}
-	return errors.Join(err, a.end())
-}
-
-// deadOrder is an order that no certificate can come of.
-type deadOrder struct {
-	cause error
-	tried bool // it died of what this attempt did, so another would too
-}
-
-func (e *deadOrder) Error() string { return e.cause.Error() }
-func (e *deadOrder) Unwrap() error { return e.cause }

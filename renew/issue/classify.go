@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"time"
 
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/keypair"
@@ -34,35 +33,11 @@ func (c *Client) classify(op string, err error, a *attempt) *renew.Failure {
 	if inner, found := errors.AsType[*renew.Failure](err); found {
 		f.RetryAt = inner.RetryAt
 	}
-	if !ok || !p.Limited || f.Class != renew.Limited {
-		return f
-	}
-	f.RetryAt = p.RetryAt
-	if a == nil {
-		return f
-	}
-	if !p.Named {
-		f.RetryAt = time.Now().Add(scaled(defaultHold, a.held))
-	}
-	if err := c.books.HoldAccount(a.s.issuer.Directory, a.s.issuer.EAB.KeyID, f.RetryAt); err != nil {
-		// The journal keeps RetryAt for this certificate; only the others of the
-		// account may now ask too early.
-		c.log.Warn("the CA's wait was not noted for the account", "issuer", a.s.issuer.Name, "err", err)
+	if ok && p.Limited && f.Class == renew.Limited {
+		f.RetryAt = c.hold(p, a)
 	}
 	return f
 }
-
-// scaled shortens a wait that nobody named for certificates of short lifetimes:
-// a twentieth of it, a second at least.
-func scaled(d time.Duration, held renew.Version) time.Duration {
-	if l := held.Lifetime(); held.N > 0 && l < shortLifetime {
-		d = min(d, max(l/20, time.Second))
-	}
-	return d
-}
-
-// Certificates below this lifetime are polled and retried in proportion.
-const shortLifetime = 10 * 24 * time.Hour
 
 func classOf(err error) renew.Class {
 	if f, ok := errors.AsType[*renew.Failure](err); ok {

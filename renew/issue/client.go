@@ -37,8 +37,9 @@ type Options struct {
 	UserAgent string                   // default "certvigil"
 
 	// OrderTimeout bounds one call of Issue, beside its context; default 10
-	// minutes. An order that is still processing then is gone on with at the next
-	// call, until it is six times as old.
+	// minutes. An order that is still processing then, or that failed at something
+	// that may pass, is gone on with at the next call, until it is six times as old;
+	// sooner where the certificate is short or nothing valid is held.
 	OrderTimeout time.Duration
 	// RequestTimeout bounds one request, from its first byte to the last of the
 	// answer; default 60 s.
@@ -49,7 +50,6 @@ type Options struct {
 const (
 	defaultOrderTimeout   = 10 * time.Minute
 	defaultRequestTimeout = 60 * time.Second
-	abandonAfter          = 6 // times the order timeout
 )
 
 // Client issues certificates. Its methods may be called concurrently, for
@@ -131,6 +131,7 @@ func (c *Client) Issue(ctx context.Context, cert renew.Cert, held renew.Version,
 	if err != nil {
 		return 0, c.classify(op, err, a)
 	}
+	a.s.busy.over()
 	return version, nil
 }
 

@@ -16,9 +16,11 @@ import (
 
 // How long a directory (RFC 8555, section 7.1.1) is used before it is asked for
 // again, and how long it still is where that fails.
+// Meanwhile it is asked for so often.
 const (
 	directoryAge      = time.Hour
 	directoryStaleAge = 24 * time.Hour
+	directoryRetry    = 5 * time.Minute
 	maxRedirects      = 3
 )
 
@@ -26,9 +28,12 @@ const (
 type directory struct {
 	fetch chan struct{} // held while it is fetched
 
-	mu   sync.Mutex // guards what follows
-	kept *listing
-	at   time.Time
+	mu       sync.Mutex // guards what follows
+	kept     *listing
+	at       time.Time
+	failed   int       // fetches that failed
+	failure  error     // of the last of them
+	failedAt time.Time // likewise
 }
 
 // listing is a directory that was checked.
@@ -71,29 +76,80 @@ func (d *directory) forgetIfNamed(target string) {
 	}
 }
 
-// get returns the directory, asking the CA where the cached one is too old.
+// get returns the directory, asking the CA where the cached one is too old. Who
+// waited for a fetch of somebody else's shares its failure too: a CA that hangs
+// costs all of them one timeout, not one each, one after the other.
 func (d *directory) get(ctx context.Context, s *session) (*listing, error) {
-	if l := d.cached(directoryAge); l != nil {
+	if l := d.current(); l != nil {
 		return l, nil
 	}
+	before := d.failures()
 	if err := lock(ctx, d.fetch); err != nil {
 		return nil, err
 	}
 	defer func() { <-d.fetch }()
-	if l := d.cached(directoryAge); l != nil { // somebody else was faster
+	if l := d.current(); l != nil { // somebody else was faster
 		return l, nil
 	}
-	l, err := retry(ctx, func() (*listing, error) { return s.fetchDirectory(ctx) })
-	if err != nil {
-		if old := d.cached(directoryStaleAge); old != nil {
-			return old, nil
-		}
-		return nil, fmt.Errorf("fetching the directory: %w", err)
+	if err := d.failedSince(before); err != nil {
+		return nil, err
 	}
+	l, err := retry(ctx, func() (*listing, error) { return s.fetchDirectory(ctx) })
+	if err == nil {
+		d.keep(l)
+		return l, nil
+	}
+	err = fmt.Errorf("fetching the directory: %w", err)
+	if ctx.Err() != nil {
+		return nil, err // who left says nothing of the CA to those who wait
+	}
+	d.fail(err)
+	if old := d.current(); old != nil {
+		return old, nil
+	}
+	return nil, err
+}
+
+// current returns the directory to use without asking: one of this hour, or an
+// older one where the CA has just been asked in vain.
+func (d *directory) current() *listing {
+	d.mu.Lock()
+	age := directoryAge
+	if time.Since(d.failedAt) < directoryRetry {
+		age = directoryStaleAge
+	}
+	d.mu.Unlock()
+	return d.cached(age)
+}
+
+func (d *directory) keep(l *listing) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.kept, d.at = l, time.Now()
-	return l, nil
+}
+
+func (d *directory) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failed++
+	d.failure, d.failedAt = err, time.Now()
+}
+
+func (d *directory) failures() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed
+}
+
+// failedSince returns how the last fetch failed, where one did after there had
+// been that many failures.
+func (d *directory) failedSince(before int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failed == before {
+		return nil
+	}
+	return d.failure
 }
 
 func (s *session) fetchDirectory(ctx context.Context) (*listing, error) {

@@ -123,7 +123,7 @@ func TestOddObjects(t *testing.T) {
 		"other names": {atNewOrder, func(b map[string]any, _ http.Header) {
 			b["identifiers"] = []map[string]string{{"type": "dns", "value": "evil.example"}}
 		}, renew.Refused, "not the one that was asked for"},
-		"unknown status": {atNewOrder, func(b map[string]any, _ http.Header) { b["status"] = "\x1b[2Jfine" }, renew.Transient, "status"},
+		"unknown status": {atOrder, func(b map[string]any, _ http.Header) { b["status"] = "\x1b[2Jfine" }, renew.Transient, "status"},
 		"invalid order":  {atOrder, func(b map[string]any, _ http.Header) { b["status"] = "invalid" }, renew.Refused, "gave the order up"},
 		"a path for a token": {atAuthz, func(b map[string]any, _ http.Header) {
 			for _, c := range b["challenges"].([]any) {
@@ -223,7 +223,6 @@ func TestACAOfAnotherRootIsNotTalkedTo(t *testing.T) {
 }
 
 func TestCancelEndsEveryWaitSoon(t *testing.T) {
-	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	never := func(status string) func(map[string]any, http.Header) {
 		return func(b map[string]any, _ http.Header) { b["status"] = status }
 	}
@@ -245,8 +244,9 @@ func TestCancelEndsEveryWaitSoon(t *testing.T) {
 			f := new(faults)
 			f.set(wrap)
 			b := start(t, acmetest.Options{Middleware: f.middleware})
-			ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
+			time.AfterFunc(300*time.Millisecond, cancel)
 			began := time.Now()
 			_, err := b.client.Issue(ctx, b.cert("www", "a.example.com"), renew.Version{}, renew.Missing)
 			took := time.Since(began)

@@ -128,6 +128,10 @@ func (a *attempt) finish(o store.Order, order acme.Order) (int, error) {
 		answer, _, err := a.core.Certificates.Get(certURL, true)
 		return answer, err
 	})
+	if p, ok := errors.AsType[*problem](err); ok && p.gone() && found == acme.StatusValid {
+		// Not where it was issued just now: a replica of the CA's may lag behind.
+		return 0, &deadOrder{cause: fmt.Errorf("downloading the certificate: %w", err), tried: true}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("downloading the certificate: %w", err)
 	}
@@ -177,7 +181,7 @@ func (a *attempt) drive(o store.Order, order acme.Order) (string, error) {
 	var p pace
 	var err error
 	asked := o.URL // whose Retry-After counts
-	authorized := false
+	authorized, odd := false, false
 	for {
 		again := true // ask for the order's state after a wait
 		switch order.Status {
@@ -204,7 +208,10 @@ func (a *attempt) drive(o store.Order, order acme.Order) (string, error) {
 		case acme.StatusInvalid:
 			return "", &deadOrder{cause: invalid(order), tried: authorized}
 		default:
-			return "", &garbled{"the CA's order has a status that there is not: " + quote(order.Status)}
+			if odd {
+				return "", &deadOrder{cause: &garbled{"the CA's order has a status that there is not: " + quote(order.Status)}, tried: authorized}
+			}
+			odd = true // an answer to a POST may just not name it: the order does
 		}
 		if !again {
 			continue

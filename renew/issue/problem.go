@@ -52,7 +52,7 @@ type document struct {
 }
 
 // Without a Retry-After that makes sense, a CA that asks for time gets this
-// much; less for certificates of short lifetimes, see classify.
+// much; less for certificates of short lifetimes, see scaled.
 const defaultHold = 10 * time.Minute
 
 func newProblem(answer *http.Response, body []byte) *problem {

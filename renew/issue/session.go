@@ -38,6 +38,7 @@ type session struct {
 	directory directory
 	account   chan struct{} // held while the account is looked up or registered
 	settle    settling
+	busy      busyTime
 
 	mu        sync.Mutex      // guards transport
 	transport *http.Transport // made when first needed: its roots are read from disk
