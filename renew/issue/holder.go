@@ -39,7 +39,8 @@ func portHolder(address string) string {
 		return ""
 	}
 	sockets := make(map[string]bool)
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	// Not /proc/net: a sandbox with ProcSubset=pid hides it.
+	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
 		listening(table, number, sockets)
 	}
 	if len(sockets) == 0 {
