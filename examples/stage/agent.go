@@ -127,6 +127,9 @@ func (a *Agent) Command(ctx context.Context, argv ...string) (Result, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
+	if ctx.Err() != nil { // killed half-way: its code is no answer
+		return Result{}, fmt.Errorf("running certvigil %v: %w", argv, context.Cause(ctx))
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return Result{}, fmt.Errorf("running certvigil %v: %w", argv, err)
