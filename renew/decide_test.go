@@ -152,6 +152,11 @@ func TestDecide(t *testing.T) {
 			f.Journal.Proofs[0].Served = false
 			f.Journal.Verify = Trouble{Count: 1, RetryAt: soon.Add(4 * time.Second)}
 		}, Deploy, soon.Add(4 * time.Second), NotServed},
+		{"not served in the very instant in which the hook ran: run it again", soon, func(c *Cert, f *Facts) {
+			f.Journal.Proofs[0].Served = false
+			f.Journal.Proofs[0].CheckedAt = f.Journal.Hooks["nginx"].RanAt
+			f.Journal.Verify = Trouble{Count: 1, RetryAt: soon}
+		}, Deploy, time.Time{}, NotServed},
 		{"the hook ran again since: verify", soon, func(c *Cert, f *Facts) {
 			f.Journal.Proofs[0].Served = false
 			f.Journal.Verify = Trouble{Count: 1, RetryAt: soon}
