@@ -19,7 +19,8 @@ func server(t *testing.T) (log, pidFile string) {
 	dir := t.TempDir()
 	log, pidFile = filepath.Join(dir, "log"), filepath.Join(dir, "server.pid")
 	argv := sh(t, `for s in HUP USR1 USR2 WINCH; do trap "echo $s >> '$1'" $s; done; echo $$ > "$2.tmp"; mv "$2.tmp" "$2"; while :; do sleep 0.02; done`, log, pidFile)
-	cmd := exec.Command(argv[0], argv[1:]...)
+	// Under nohup a shell inherits SIGHUP as ignored, and can't trap it.
+	cmd := exec.Command("env", append([]string{"--default-signal=HUP"}, argv...)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
