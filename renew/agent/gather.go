@@ -15,6 +15,7 @@ import (
 // be, they are kept in hand, so that a full disk makes no one forget a backoff.
 type gathering struct {
 	store   Store
+	drive   Drive
 	config  *config.Config
 	cert    renew.Cert
 	request *renew.Request

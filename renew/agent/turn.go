@@ -104,7 +104,7 @@ func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 	return a.queue[0].at
 }
 
-// startStep performs e's step in a goroutine of its own; its outcome comes back
+// startStep has e's step performed, elsewhere; its outcome comes back
 // through done, even when the step panics.
 func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry) {
 	l := laneOf(e)
@@ -112,13 +112,12 @@ func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry) {
 	a.running[l]++
 	j := job{
 		parts: a.parts, issuer: a.issuer, hooks: a.config.Hooks,
-		now: now, began: time.Now(), cert: e.cert, facts: e.facts, step: e.step,
+		now: now, began: a.parts.Drive.Now(), cert: e.cert, facts: e.facts, step: e.step,
 		log: a.parts.Log.With("cert", e.cert.Name),
 	}
-	go func() {
-		j.perform(ctx)
+	a.parts.Drive.Start(j.step.Do, func() { j.perform(ctx) }, func() {
 		a.done <- outcome{entry: e, lane: l, unsaved: j.unsaved}
-	}()
+	})
 }
 
 // outcome says that a look or a step has ended. What came of a step is in the
