@@ -82,7 +82,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 	const google, internal = "https://dv.acme-v02.api.pki.goog/directory", "https://ca.internal/acme/acme/directory"
 	le := renew.Issuer{Name: "letsencrypt", Directory: "https://acme-v02.api.letsencrypt.org/directory", Profile: "tlsserver"}
 	plain := func(name string, issuer, directory string, names ...string) renew.Cert {
-		return renew.Cert{Name: name, Names: names, Issuers: []renew.Issuer{{Name: issuer, Directory: directory}}, Solver: "webroot.site", KeyType: renew.EC256, ARI: true}
+		return renew.Cert{Name: name, Names: names, Issuers: []renew.Issuer{{Name: issuer, Directory: directory}}, Solver: "webroot.site", KeyType: renew.EC256, ARI: true, Rescue: true}
 	}
 	want := &Config{
 		Path:  filepath.Join(dir, "full.hcl"),

@@ -72,7 +72,7 @@ func (a *attempt) authorizeOne(at string) error {
 		return nil
 	case acme.StatusPending:
 	default:
-		return &deadOrder{cause: refusing("%s: the CA's authorization is %s", name, quote(authz.Status))}
+		return &deadOrder{cause: &nameError{name, refusing("the CA's authorization is %s", quote(authz.Status))}}
 	}
 	challenge, err := choose(authz)
 	if err != nil {
@@ -126,8 +126,8 @@ func choose(authz acme.Authorization) (acme.Challenge, error) {
 		}
 		offered = append(offered, c.Type)
 	}
-	return acme.Challenge{}, &deadOrder{tried: true, cause: misconfigured("%s can't be proved by %s: the CA offers %s",
-		clean(authz.Identifier.Value), http01, quote(strings.Join(offered, ", ")))}
+	return acme.Challenge{}, &deadOrder{tried: true, cause: &nameError{clean(authz.Identifier.Value),
+		misconfigured("it can't be proved by %s: the CA offers %s", http01, quote(strings.Join(offered, ", ")))}}
 }
 
 // publish makes the solver answer for token; withdraw ends that. Both may be
@@ -179,7 +179,7 @@ func (a *attempt) await(at, name string) error {
 			a.s.settle.observe(polls == 1)
 			return nil
 		default:
-			return &deadOrder{tried: true, cause: fmt.Errorf("%s: the CA could not validate %s: %w", name, http01, objection(authz))}
+			return &deadOrder{tried: true, cause: &nameError{name, fmt.Errorf("the CA could not validate %s: %w", http01, objection(authz))}}
 		}
 	}
 }

@@ -272,10 +272,12 @@ func invalid(order acme.Order) error {
 func reported(p *acme.ProblemDetails) *problem {
 	kind, _ := strings.CutPrefix(p.Type, errorPrefix)
 	detail := p.Detail
+	var names []string
 	for _, sub := range p.SubProblems {
 		detail += "; " + sub.Identifier.Value + ": " + sub.Detail
+		names = append(names, sub.Identifier.Value)
 	}
-	return &problem{Status: p.HTTPStatus, Type: clean(kind), Detail: clean(detail), Limited: kind == rateLimited}
+	return &problem{Status: p.HTTPStatus, Type: clean(kind), Detail: clean(detail), Names: names, Limited: kind == rateLimited}
 }
 
 // sameIdentifiers tells whether the order is for exactly these names.

@@ -39,6 +39,7 @@ type session struct {
 	account   chan struct{} // held while the account is looked up or registered
 	settle    settling
 	busy      busyTime
+	clock     clock
 
 	mu        sync.Mutex      // guards transport
 	transport *http.Transport // made when first needed: its roots are read from disk
