@@ -13,6 +13,7 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	if s.At.IsZero() {
 		return s, false
 	}
+	wanted := s
 	s.At = later(s.At, now) // a wait that is over is no reason any more
 	j := f.Journal
 	if len(c.Issuers) > 0 && j.Issue.Directory != "" && j.Issue.Directory != c.Issuers[0].Directory {
@@ -30,7 +31,7 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	if at := braked(c, f); at.After(s.At) {
 		s.At, s.Reason = at, Braked
 	}
-	return s, true
+	return windowed(now, c, f, wanted, s), true
 }
 
 // due returns when a certificate is to be issued and why, before anything holds

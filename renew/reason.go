@@ -39,6 +39,7 @@ const (
 	Throttled  Reason = "throttled"   // the CA said when to come back
 	BackingOff Reason = "backing-off" // it failed; the next try is set
 	Braked     Reason = "braked"      // too many issued for these names already
+	WindowShut Reason = "window"      // moved to when the operator wants renewals
 )
 
 // What else Health reports.

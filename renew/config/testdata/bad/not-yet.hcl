@@ -14,7 +14,6 @@ certificate "www" {
   on_change = "adopt"
   rescue    = true
   solve "*.example.com" { solver = solver.dns.zone }
-  renew { window = "Mon-Fri 02:00-05:00" }
   install "bundle" {
     path = "/etc/haproxy/certs/www.pem"
   }
