@@ -13,11 +13,13 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	if s.At.IsZero() {
 		return s, false
 	}
+	wanted := s
 	s.At = later(s.At, now) // a wait that is over is no reason any more
 	s = rescued(now, c, f, ask(now, c, f, s))
 	if at := braked(c, f); at.After(s.At) {
 		s.At, s.Reason = at, Braked
 	}
+	s = windowed(now, c, f, wanted, s)
 	if f.Earliest.After(now) && f.Earliest.After(s.At) {
 		// The clock is behind: what is due can't be told, and a CA would be asked for
 		// what is not. Once it is right, this is in the past.

@@ -85,6 +85,9 @@ type Issuance struct {
 type Request struct {
 	At    time.Time `json:"at"`
 	Force bool      `json:"force,omitempty"`
+	// Edited: nobody asked, the certificate's settings changed. It ends a
+	// schedule, and opens no window.
+	Edited bool `json:"edited,omitempty"`
 }
 
 // Fail adds a failure to the run. retryAt is when to try again.

@@ -56,6 +56,9 @@ func mayBeReplaces(err error) bool {
 }
 
 func (a *attempt) newOrder(replaces string) (acme.ExtendedOrder, error) {
+	if err := a.mayOrder(replaces); err != nil {
+		return acme.ExtendedOrder{}, err
+	}
 	order, err := call(a.job, func() (acme.ExtendedOrder, error) {
 		return a.core.Orders.NewWithOptions(a.cert.Names, &api.OrderOptions{Profile: a.profile, ReplacesCertID: replaces})
 	})
@@ -233,6 +236,9 @@ func (a *attempt) drive(o store.Order, order acme.Order) (string, error) {
 func (a *attempt) finalize(o store.Order, order acme.Order) (acme.Order, error) {
 	if err := a.s.sameOrigin(order.Finalize); err != nil {
 		return order, &deadOrder{cause: err, tried: true}
+	}
+	if err := a.mayFinalize(o.URL, order.Replaces); err != nil {
+		return order, fmt.Errorf("finalizing the order: %w", err)
 	}
 	done, err := call(a.job, func() (acme.ExtendedOrder, error) {
 		return a.core.Orders.UpdateForCSR(order.Finalize, o.CSR)

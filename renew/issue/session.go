@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
 )
 
@@ -40,6 +41,7 @@ type session struct {
 	settle    settling
 	busy      busyTime
 	clock     clock
+	limits    renew.Limits
 
 	mu        sync.Mutex      // guards transport
 	transport *http.Transport // made when first needed: its roots are read from disk
@@ -57,6 +59,7 @@ func newSession(issuer config.Issuer, o Options) (*session, error) {
 		slots:     make(chan struct{}, maxInFlight),
 		timeout:   o.RequestTimeout,
 		account:   make(chan struct{}, 1),
+		limits:    o.Limits(issuer.Directory),
 	}
 	s.directory.init()
 	if len(issuer.TrustRoots) > 0 {

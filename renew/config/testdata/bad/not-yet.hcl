@@ -13,7 +13,6 @@ certificate "www" {
   solver    = solver.dns.zone
   on_change = "adopt"
   solve "*.example.com" { solver = solver.dns.zone }
-  renew { window = "Mon-Fri 02:00-05:00" }
   install "bundle" {
     path = "/etc/haproxy/certs/www.pem"
   }

@@ -58,6 +58,8 @@ certificate "www" {
   renew {
     lifetime_left = "33%"
     ari           = false
+    window        = "Mon-Fri 02:00-05:00, Sat 22:00-04:00"
+    window_zone   = "Europe/Berlin"
   }
   install "pem" {
     fullchain = "/etc/nginx/tls/www.crt"
