@@ -74,6 +74,10 @@ func (h *host) Account(string, string) (store.Account, bool, error) {
 	return store.Account{}, false, nil
 }
 
+func (h *host) Commit(string, store.Bundle) (int, error) {
+	return 0, errors.New("nothing is adopted here")
+}
+
 func (h *host) Link(name string, n int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
