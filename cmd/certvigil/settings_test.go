@@ -23,8 +23,10 @@ type site struct {
 	Names     []string
 	Endpoint  string
 	KeyType   string
+	Issuers   string // of a list, in HCL; the only one where empty
 	Fullchain string // of an output; none where empty
 	Key       string
+	OnChange  string
 }
 
 var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.FuncMap{
@@ -58,10 +60,16 @@ solver "http" "main" {
 {{$hook := .Reload}}{{range .Sites}}
 certificate {{q .Name}} {
   names = {{list .Names}}
+{{- if .Issuers}}
+  issuers = [{{.Issuers}}]
+{{- end}}
 {{- if .KeyType}}
   key {
     type = {{q .KeyType}}
   }
+{{- end}}
+{{- if .OnChange}}
+  on_change = {{q .OnChange}}
 {{- end}}
 {{- if .Fullchain}}
   install "pem" {

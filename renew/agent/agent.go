@@ -25,6 +25,7 @@ type Store interface {
 	Versions(name string) ([]renew.Version, error)
 	Live(name string) (n int, changedAt time.Time, err error)
 	Read(name string, n int) (store.Bundle, error)
+	Commit(name string, b store.Bundle) (int, error)
 	Link(name string, n int) error
 	LiveDir(name string) string
 	Prune(name string, keep int, spare ...int) error
@@ -35,7 +36,10 @@ type Store interface {
 
 // Issuer gets certificates. Errors are *renew.Failure where their class is known.
 type Issuer interface {
+	// Issue asks the first issuer of c.
 	Issue(ctx context.Context, c renew.Cert, held renew.Version, why renew.Reason) (version int, err error)
+	// Enroll registers an account at the first issuer of c, where there is none.
+	Enroll(ctx context.Context, c renew.Cert) error
 	Advise(ctx context.Context, c renew.Cert, held renew.Version) (renew.Advice, error)
 }
 
@@ -59,6 +63,9 @@ type Parts struct {
 	// that hears nothing knows that the lap is stuck. It may ask for a line that
 	// says how things are.
 	Alive func(status func() string)
+	// Built is when the program was made: a clock that says less is wrong. Zero
+	// means that nobody knows.
+	Built time.Time
 	// Turn is the longest wait between two turns; at most a minute, so that
 	// suspend and a clock that jumps cost no more than that. Zero means a minute.
 	Turn time.Duration

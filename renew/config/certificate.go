@@ -15,12 +15,10 @@ import (
 func certificateSchema() schema {
 	return schema{
 		what:   "a certificate block",
-		attrs:  []string{"names", "issuers", "solver", "hooks", "for_each"},
+		attrs:  []string{"names", "issuers", "solver", "hooks", "rescue", "on_change", "for_each"},
 		blocks: []header{{"key", nil}, {"renew", nil}, {"install", []string{"FORMAT"}}, {"endpoint", []string{"HOST:PORT"}}},
 		later: []later{
 			{header: header{"solve", []string{"NAME"}}, advice: "Take the block out: one solver answers for all names of a certificate. Names that need another go into a certificate of their own."},
-			{header: header{"on_change", nil}, attr: true, advice: "Take it out."},
-			{header: header{"rescue", nil}, attr: true, advice: "Take it out. To keep one dead name from holding back the others, give it a certificate of its own."},
 		},
 	}
 }
@@ -56,7 +54,7 @@ func (s scope) certificate(c contents, name item) {
 		return
 	}
 	s.certs[name.text] = place(name.rng)
-	cert := renew.Cert{Name: name.text, KeyType: renew.EC256, ARI: true}
+	cert := renew.Cert{Name: name.text, KeyType: renew.EC256, ARI: true, Rescue: true}
 	cert.Names = s.identifiers(c, name)
 	cert.Issuers = s.certIssuers(c, name)
 	cert.Solver = s.certSolver(c, name)
@@ -70,6 +68,12 @@ func (s scope) certificate(c contents, name item) {
 		for _, ref := range refs {
 			cert.Hooks = append(cert.Hooks, ref.label)
 		}
+	}
+	if attr := c.attrs["on_change"]; attr != nil {
+		cert.OnChange = s.onChange(attr)
+	}
+	if attr := c.attrs["rescue"]; attr != nil {
+		cert.Rescue, _ = s.boolean(attr)
 	}
 	cert.Endpoints = s.endpoints(c, cert.Names)
 	s.checkSet(c, cert)
@@ -163,6 +167,20 @@ func (s scope) certKey(c contents, cert *renew.Cert) {
 		}
 		s.fail(one.rng, fmt.Sprintf("there is no key type %s", quoted(one.text)), fmt.Sprintf("Write one of %s.", strings.Join(all, ", ")))
 	}
+}
+
+// onChange reads what is done about what someone else puts in place.
+func (s scope) onChange(attr *hcl.Attribute) renew.OnChange {
+	one, ok := s.text(attr)
+	if !ok {
+		return ""
+	}
+	if !slices.Contains(renew.OnChanges, renew.OnChange(one.text)) {
+		s.fail(one.rng, fmt.Sprintf("there is no on_change %s", quoted(one.text)),
+			"Write \"adopt\" to take over a better certificate of someone else's, \"restore\" to replace whatever it is, or \"alarm\" to leave it and tell.")
+		return ""
+	}
+	return renew.OnChange(one.text)
 }
 
 // checkSet reports a second certificate with the same names from the same CA

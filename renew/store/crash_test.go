@@ -31,7 +31,7 @@ func scenes(t *testing.T) map[string]scene {
 	first, second := newBundle(t), newBundle(t)
 	oldOrder, newerOrder := newOrder(t), newOrder(t)
 	account := newAccount(t)
-	journal := renew.Journal{Issue: renew.Trouble{Count: 7, Message: strings.Repeat("long ", 200)}}
+	journal := renew.Journal{Install: renew.Trouble{Count: 7, Message: strings.Repeat("long ", 200)}}
 	nothing := func(*testing.T, *Store) {}
 	one := func(t *testing.T, s *Store) { must(t, s.Link("www", mustCommit(t, s, "www", first))) }
 	two := func(t *testing.T, s *Store) { one(t, s); mustCommit(t, s, "www", second) }
@@ -62,7 +62,9 @@ func scenes(t *testing.T) map[string]scene {
 		"the first journal": {nothing,
 			func(s *Store) error { return s.Record("www", journal) },
 			func(t *testing.T, s *Store, done bool) { checkJournal(t, s, done, 0, 7) }},
-		"the next journal": {func(t *testing.T, s *Store) { must(t, s.Record("www", renew.Journal{Issue: renew.Trouble{Count: 6}})) },
+		"the next journal": {func(t *testing.T, s *Store) {
+			must(t, s.Record("www", renew.Journal{Install: renew.Trouble{Count: 6}}))
+		},
 			func(s *Store) error { return s.Record("www", journal) },
 			func(t *testing.T, s *Store, done bool) { checkJournal(t, s, done, 6, 7) }},
 		"the first order": {nothing,
@@ -211,7 +213,7 @@ func checkJournal(t *testing.T, s *Store, done bool, before, after int) {
 	t.Helper()
 	j, err := s.Journal("www")
 	must(t, err)
-	if n := j.Issue.Count; n != after && (done || n != before) {
+	if n := j.Install.Count; n != after && (done || n != before) {
 		t.Errorf("journal %d, done = %v", n, done)
 	}
 	if _, bad := modes(t, s.Path())["certs/www/journal.json.bad"]; bad {

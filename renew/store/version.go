@@ -209,8 +209,8 @@ func read(dir *os.Root, n int) (Bundle, renew.Version, error) {
 			Err: errors.New("it holds another certificate than the one that was put there")}), nil
 	}
 	m := b.Meta
-	version.Issuer, version.Directory, version.Account, version.Profile = m.Issuer, m.Directory, m.Account, m.Profile
-	version.IssuedAt, version.Untrusted = m.IssuedAt, m.Untrusted
+	version.Issuer, version.Directory, version.Account, version.Profile, version.Reason = m.Issuer, m.Directory, m.Account, m.Profile, m.Reason
+	version.IssuedAt, version.Untrusted, version.Foreign = m.IssuedAt, m.Untrusted, m.Foreign
 	return b, version, nil
 }
 

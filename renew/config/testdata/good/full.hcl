@@ -50,6 +50,9 @@ certificate "www" {
   issuers = [issuer.letsencrypt, issuer["internal.2"]]
   solver  = solver.http.main
 
+  on_change = "restore"
+  rescue  = false
+
   key {
     type  = "rsa3072"
     reuse = true
@@ -57,6 +60,8 @@ certificate "www" {
   renew {
     lifetime_left = "33%"
     ari           = false
+    window        = "Mon-Fri 02:00-05:00, Sat 22:00-04:00"
+    window_zone   = "Europe/Berlin"
   }
   install "pem" {
     fullchain = "/etc/nginx/tls/www.crt"
