@@ -91,6 +91,7 @@ type Agent struct {
 	parked   map[lane]*queue
 	running  map[lane]int
 	looking  map[*entry]bool          // whose facts are being read
+	turned   time.Time                // when the last turn began
 	looked   time.Time                // when a look last ended
 	requests map[string]renew.Request // an operator's word that is not in the journal yet
 	unsaved  map[string]renew.Journal // what the disk would not take; tried again each lap

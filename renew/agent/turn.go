@@ -70,12 +70,16 @@ func changed(old, cfg *config.Config, was, is renew.Cert) bool {
 	return false
 }
 
-// all makes every certificate due for a look.
+// all makes every certificate due for a look, in the order of the configuration.
 func (a *Agent) all(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, e := range a.entries {
-		if !e.gone {
+	a.wakeAll(now)
+}
+
+func (a *Agent) wakeAll(now time.Time) {
+	for _, c := range a.config.Certs {
+		if e, ok := a.entries[c.Name]; ok && !e.gone {
 			a.wakeUp(e, now)
 		}
 	}
@@ -95,6 +99,12 @@ func (a *Agent) wakeUp(e *entry, now time.Time) {
 func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.turned.Sub(now) > longestTurn {
+		// The clock was set back: what waits for a time by the one before could wait
+		// for a year. Less than a turn is worth no look at everything.
+		a.wakeAll(now)
+	}
+	a.turned = now
 	for ctx.Err() == nil && len(a.queue) > 0 && !a.queue[0].at.After(now) {
 		e := a.queue.take()
 		if a.running[lane{do: look}] >= limit(look) {
