@@ -16,9 +16,9 @@ const module = "github.com/certvigil/certvigil"
 // only those above. docs/architecture.md draws it.
 var rooms = []string{
 	"renew", "hooks", "renew/watch", "renew/keypair", "renew/config", "renew/store", "renew/install",
-	"renew/issue", "renew/probe", "renew/agent", "renew/status",
+	"renew/issue", "renew/probe", "renew/agent", "renew/status", "renew/sim/oracle", "renew/sim",
 	"renew/issue/acmetest", "cmd/certvigil",
-	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/nginx",
+	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/nginx", "examples/sim",
 }
 
 // soleImporter names the one room that may import a library: its traps die there.

@@ -146,9 +146,9 @@ func (h *host) signed(c *cert) {
 }
 
 // failed counts a validation that failed.
-func (h *host) failed(c *cert) {
-	c.failed = recent(c.failed, h.now, time.Hour)
-	h.result.Limits.Failed = max(h.result.Limits.Failed, len(c.failed))
+func (h *host) failed(c *cert, ca int) {
+	c.failed[ca] = recent(c.failed[ca], h.now, time.Hour)
+	h.result.Limits.Failed = max(h.result.Limits.Failed, len(c.failed[ca]))
 }
 
 // recent adds now to the list and drops what is older than the window.
