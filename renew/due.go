@@ -75,6 +75,8 @@ func differs(now time.Time, c Cert, f Facts) Reason {
 		return f.Newest.Fault // an older pair holds the fort
 	case !now.Before(held.NotAfter):
 		return Expired
+	case f.revoked():
+		return IsRevoked
 	case held.Foreign && Covers(held.Names, c.Names):
 		return "" // what it is was for someone else to choose
 	case nameSet(held.Names) != c.Set() && len(LeftOut(c, held)) == 0:

@@ -13,6 +13,7 @@ type Version struct {
 	ChainDigest   string    // SHA-256 over the DER of the leaf and all that follows it, lower-case hex
 	Serial        string    // lower-case hex
 	CertID        string    // RFC 9773, section 4.1; empty where the leaf has no authority key identifier
+	CRL           string    // where its CA's revocation list is; empty where that can't be asked or not be verified
 	Names         []string  // as ParseName returns them, sorted
 	KeyType       KeyType   //
 	NotBefore     time.Time //

@@ -32,10 +32,13 @@ type yard struct {
 	output renew.Output
 	agent  *Agent
 	cert   renew.Cert
+	lists  Lists
+	point  string // of the CA's revocation list; none where empty
 
 	mu      sync.Mutex
 	serial  int64
 	issued  int
+	refuses bool // the CA
 	reloads int
 	serving string // the fingerprint
 }
@@ -68,7 +71,7 @@ func newYard(t *testing.T, onChange renew.OnChange, change ...func(*yard)) *yard
 	for _, f := range change {
 		f(y)
 	}
-	y.agent = New(Parts{Store: y, Prober: y, Runner: y, Log: slog.New(slog.DiscardHandler)}, cfg, y)
+	y.agent = New(Parts{Store: y, Prober: y, Runner: y, Lists: y.lists, Log: slog.New(slog.DiscardHandler)}, cfg, y)
 	t.Cleanup(started(t, y.agent))
 	y.until("the first version is served", func(r CertReport) bool { return r.Stage == renew.Served })
 	return y
@@ -92,11 +95,14 @@ func (y *yard) pair(life time.Duration) store.Bundle {
 	if life < 0 {
 		start = start.Add(10 * life)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+	template := &x509.Certificate{
 		SerialNumber: big.NewInt(100 + y.serial), DNSNames: []string{"www.example.com"}, NotBefore: start, NotAfter: time.Now().Add(life),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		CRLDistributionPoints: []string{"http://ca.example/crl"},
-	}, y.root, key.Public(), y.key)
+	}
+	if y.point != "" {
+		template.CRLDistributionPoints = []string{"ldap://ca.example/", y.point}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, y.root, key.Public(), y.key)
 	must(y.t, err)
 	leaf, err := x509.ParseCertificate(der)
 	must(y.t, err)
@@ -106,8 +112,13 @@ func (y *yard) pair(life time.Duration) store.Bundle {
 }
 
 func (y *yard) Issue(_ context.Context, c renew.Cert, _ renew.Version, why renew.Reason) (int, error) {
+	y.mu.Lock()
+	refuses := y.refuses
+	y.mu.Unlock()
+	if refuses {
+		return 0, errDown
+	}
 	b := y.pair(time.Minute)
-	b.Chain = nil
 	b.Meta = store.Meta{Issuer: "ca", Directory: "https://ca/dir", Reason: why, IssuedAt: time.Now()}
 	y.mu.Lock()
 	y.issued++

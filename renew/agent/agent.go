@@ -17,6 +17,7 @@ import (
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/crl"
 	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/store"
 )
@@ -54,11 +55,17 @@ type Runner interface {
 	Run(ctx context.Context, h hooks.Hook, e hooks.Event, quiet time.Duration) (hooks.Result, error)
 }
 
-// Parts is what an Agent is made of. All but Alive are needed.
+// Lists looks at revocation lists.
+type Lists interface {
+	Look(ctx context.Context, now time.Time, q crl.Query) (crl.Answer, error)
+}
+
+// Parts is what an Agent is made of. All but Lists and Alive are needed.
 type Parts struct {
 	Store  Store
 	Prober Prober
 	Runner Runner
+	Lists  Lists // may be nil: then nobody looks
 	Log    *slog.Logger
 	// Alive is called once a turn of the loop, at least every Turn: a watchdog
 	// that hears nothing knows that the lap is stuck. It may ask for a line that

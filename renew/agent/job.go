@@ -70,6 +70,8 @@ func (j *job) perform(ctx context.Context) {
 		j.verify(bounded)
 	case renew.Advise:
 		j.advise(bounded)
+	case renew.LookUp:
+		j.lookUp(bounded)
 	}
 }
 
@@ -164,6 +166,8 @@ func troubleOf(n *renew.Journal, do renew.Do) *renew.Trouble {
 		return &n.Install
 	case renew.Advise:
 		return &n.Advise
+	case renew.LookUp:
+		return &n.LookUp
 	default:
 		return &n.Verify
 	}

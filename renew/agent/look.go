@@ -159,7 +159,7 @@ func (a *Agent) StatusLine(now time.Time) string {
 		if s := renew.StageOf(e.cert, e.facts); s == renew.Served {
 			served++
 		}
-		if e.step.Do == renew.Verify || e.step.Do == renew.Advise || e.step.Do == renew.Wait || e.step.Do == "" {
+		if e.step.Do == renew.Verify || e.step.Do == renew.Advise || e.step.Do == renew.LookUp || e.step.Do == renew.Wait || e.step.Do == "" {
 			continue
 		}
 		if next == nil || e.step.At.Before(next.step.At) {

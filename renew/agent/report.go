@@ -155,12 +155,12 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 // asking the CA go on all the time and are nobody's news.
 func headline(now time.Time, c renew.Cert, f renew.Facts) renew.Step {
 	next := renew.Decide(now, c, f)
-	if next.Do != renew.Verify && next.Do != renew.Advise && next.Do != renew.Wait {
+	if next.Do != renew.Verify && next.Do != renew.Advise && next.Do != renew.LookUp && next.Do != renew.Wait {
 		return next
 	}
 	for _, s := range renew.Ahead(now, c, f) {
-		quiet := s.Do == renew.Advise || (s.Do == renew.Verify && s.Reason == renew.ProofDue)
-		if !quiet && (next.Reason == renew.ProofDue || next.Do == renew.Advise || s.At.Before(next.At)) {
+		quiet := s.Do == renew.Advise || s.Do == renew.LookUp || (s.Do == renew.Verify && s.Reason == renew.ProofDue)
+		if !quiet && (next.Reason == renew.ProofDue || next.Do == renew.Advise || next.Do == renew.LookUp || s.At.Before(next.At)) {
 			next = s
 		}
 	}
