@@ -49,7 +49,7 @@ type service struct {
 // openService takes the state directory and the sockets that systemd passed,
 // and makes an agent of them. What parts lacks is filled in.
 func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, error) {
-	st, err := store.Open(cfg.Agent.StateDir)
+	st, err := store.OpenAround(cfg.Agent.StateDir, g.disk)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +66,7 @@ func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, e
 		return nil, &exit{exitUnknown, err}
 	}
 	parts.Store, parts.Prober, parts.Runner = st, &probe.Prober{}, s.runner
+	parts.Writer.Around = g.disk
 	s.agent = agent.New(parts, cfg, issuer)
 	s.inForce(cfg, issuer, g.readAt)
 	return s, nil

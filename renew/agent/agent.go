@@ -17,6 +17,7 @@ import (
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/store"
 )
@@ -50,12 +51,13 @@ type Runner interface {
 	Run(ctx context.Context, h hooks.Hook, e hooks.Event, quiet time.Duration) (hooks.Result, error)
 }
 
-// Parts is what an Agent is made of. All but Alive are needed.
+// Parts is what an Agent is made of. Store, Prober, Runner and Log are needed.
 type Parts struct {
 	Store  Store
 	Prober Prober
 	Runner Runner
 	Log    *slog.Logger
+	Writer install.Writer // of outputs
 	// Alive is called once a turn of the loop, at least every Turn: a watchdog
 	// that hears nothing knows that the lap is stuck. It may ask for a line that
 	// says how things are.

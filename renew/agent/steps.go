@@ -10,7 +10,6 @@ import (
 
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
-	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/probe"
 )
 
@@ -83,7 +82,7 @@ func (j *job) install(ctx context.Context) {
 			if i < len(j.facts.Outputs) && j.facts.Outputs[i].InPlace {
 				continue
 			}
-			errs = append(errs, install.Write(o, b))
+			errs = append(errs, j.parts.Writer.Write(o, b))
 		}
 	}
 	err = errors.Join(errs...)
