@@ -22,6 +22,8 @@ type reader struct {
 	mu       sync.Mutex // guards what follows
 	pairs    int        // different ones that were seen
 	offended []string
+
+	power sync.Mutex // held while there is none to look at anything
 }
 
 // readerEvery is short beside any step that the agent takes.
@@ -29,13 +31,22 @@ const readerEvery = time.Millisecond
 
 // watchPair starts a reader of dir; close it to hear what it saw.
 func watchPair(t *testing.T, dir string) *reader {
+	return watchAny(t, func() ([]byte, error) { return readPair(dir) })
+}
+
+// watchAny starts a reader of anything. What it reads may be missing until it was
+// there once.
+func watchAny(t *testing.T, read func() ([]byte, error)) *reader {
 	r := &reader{t: t, stop: make(chan struct{})}
 	r.done.Go(func() {
 		tick := time.NewTicker(readerEvery)
 		defer tick.Stop()
 		var last []byte
 		for {
-			if both, err := readPair(dir); err != nil && (last != nil || !errors.Is(err, fs.ErrNotExist)) {
+			r.power.Lock()
+			both, err := read()
+			r.power.Unlock()
+			if err != nil && (last != nil || !errors.Is(err, fs.ErrNotExist)) {
 				r.offend(err)
 			} else if err == nil && !bytes.Equal(both, last) {
 				last = both

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/certvigil/certvigil/renew/issue/acmetest"
+	"github.com/certvigil/certvigil/renew/store"
+)
+
+// crashLifetime is long beside any cell: no certificate becomes due by itself.
+const crashLifetime = 10 * time.Minute
+
+// crashHost is a host whose agent dies, or whose disk fails: all that is on the
+// disk lies below base.
+type crashHost struct {
+	*host
+	base   string
+	server *standIn
+	pairs  *reader // of the live pair
+	files  *reader // of the outputs, each for itself
+}
+
+func newMatrixHost(t *testing.T) *crashHost {
+	c := &crashHost{}
+	c.host = newHost(t, setup{bare: true, lifetime: crashLifetime, ca: acmetest.Options{}, change: func(h *host) {
+		c.host = h
+		dir, err := filepath.EvalSymlinks(h.dir)
+		must(t, err)
+		c.base = filepath.Join(dir, "disk")
+		h.cfg.State = filepath.Join(c.base, "state")
+		must(t, os.MkdirAll(filepath.Join(c.base, "out"), 0o755))
+		site := &h.cfg.Sites[0]
+		site.Fullchain, site.Key = c.output("www.crt"), c.output("www.key")
+		c.server = newStandIn(t, h.live("www", ""), h.path("reloads"))
+		site.Endpoint = c.server.address
+		h.cfg.Reload = h.script("hook", c.reload(""))
+	}})
+	return c
+}
+
+func (c *crashHost) output(name string) string { return filepath.Join(c.base, "out", name) }
+
+// reload is the hook's text.
+func (c *crashHost) reload(then string) string {
+	return "echo reloaded >> " + c.path("reloads") + "; " + then
+}
+
+// wipe makes the disk empty.
+func (c *crashHost) wipe() {
+	c.t.Helper()
+	must(c.t, errors.Join(os.RemoveAll(c.base), os.MkdirAll(filepath.Join(c.base, "out"), 0o755)))
+	c.server.restart()
+}
+
+func (c *crashHost) read() {
+	c.pairs = watchPair(c.t, c.live("www", ""))
+	c.files = watchAny(c.t, c.wholeOutputs)
+}
+
+func (c *crashHost) closeReaders() {
+	c.t.Helper()
+	c.pairs.close()
+	c.files.close()
+}
+
+// wholeOutputs reads the outputs; no one of them may ever be torn.
+func (c *crashHost) wholeOutputs() ([]byte, error) {
+	var all []byte
+	for _, name := range []string{"www.key", "www.crt"} {
+		text, err := os.ReadFile(c.output(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err != nil {
+			return nil, err
+		}
+		for rest := text; len(rest) > 0 || len(text) == 0; {
+			block, more := pem.Decode(rest)
+			if block == nil {
+				return nil, fmt.Errorf("%s is no PEM: %d bytes", name, len(text))
+			}
+			rest = bytes.TrimSpace(more)
+		}
+		all = append(all, text...)
+	}
+	return all, nil
+}
+
+// doom starts an agent to which the plan happens, and returns what calls the
+// traps off that were laid for it.
+func (c *crashHost) doom(s crashStep, fault string, seed uint64, version int) (disarm func()) {
+	c.t.Helper()
+	plan := crashPlan{
+		Step: s.name, Fault: fault, Seed: seed, Version: version, Base: c.base,
+		Image: c.path("image"), Struck: c.path("struck"), Healed: c.path("healed"),
+	}
+	must(c.t, errors.Join(os.RemoveAll(plan.Struck), os.RemoveAll(plan.Healed), os.RemoveAll(plan.Image)))
+	text, err := json.Marshal(plan)
+	must(c.t, err)
+	disarm = func() {}
+	switch {
+	case s.request != "":
+		c.gate.set(c.atRequest(s, fault))
+		disarm = func() { c.gate.set(nil) }
+	case s.where == inHook:
+		c.script("hook", c.reload("kill -USR1 $PPID; while [ ! -e "+plan.Struck+" ]; do sleep 0.01; done"))
+		disarm = func() { c.script("hook", c.reload("")) }
+	case s.where == inProof:
+		var once sync.Once
+		old, _ := os.ReadFile(c.live("www", "cert.pem")) // none before the first
+		c.server.onHandshake(func(leaf []byte) {
+			if block, _ := pem.Decode(old); block == nil || !bytes.Equal(block.Bytes, leaf) {
+				once.Do(c.strike)
+			}
+		})
+		disarm = func() { c.server.onHandshake(nil) }
+	}
+	c.start(func(cmd *exec.Cmd) {
+		path, err := exec.LookPath(crashName)
+		must(c.t, err)
+		cmd.Path, cmd.Args[0], cmd.Env = path, crashName, append(cmd.Env, crashEnv+"="+string(text))
+	})
+	return disarm
+}
+
+// atRequest strikes once at a request. A process that dies hears no answer; a
+// disk that fails keeps none away.
+func (c *crashHost) atRequest(s crashStep, fault string) behaviour {
+	var once sync.Once
+	return on(s.request, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		fatal := fault == faultKill || fault == faultPower
+		gone := false
+		once.Do(func() {
+			if s.acted && fatal {
+				lost(r, next)
+			}
+			c.strike()
+			gone = fatal
+		})
+		if gone {
+			panic(http.ErrAbortHandler)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// strike tells the agent that it is time, and waits until it has happened.
+func (c *crashHost) strike() {
+	_ = c.run.cmd.Process.Signal(syscall.SIGUSR1) // it may be gone
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); !exists(c.path("struck")) && c.run.running() && time.Since(began) < patience; {
+		<-tick.C
+	}
+}
+
+// powerBack exchanges the disk for what a loss of power left of it.
+func (c *crashHost) powerBack() {
+	c.t.Helper()
+	for _, r := range []*reader{c.pairs, c.files} {
+		r.power.Lock()
+		defer r.power.Unlock()
+	}
+	lost := c.path("lost")
+	must(c.t, errors.Join(os.RemoveAll(lost), os.Rename(c.base, lost), os.Rename(c.path("image"), c.base)))
+	c.server.restart()
+}
+
+// remains checks what has to be true of the disk when all is over.
+func (c *crashHost) remains(what string) {
+	c.t.Helper()
+	for _, pattern := range []string{"certs/www/*.tmp", "certs/www/.*.tmp", "certs/www/versions/*.tmp", "live/.*", "certs/www/journal.json.bad"} {
+		if left, _ := filepath.Glob(filepath.Join(c.cfg.State, pattern)); len(left) > 0 {
+			c.t.Errorf("%s: left behind: %v", what, left)
+		}
+	}
+	st, err := store.OpenReadOnly(c.cfg.State)
+	must(c.t, err)
+	defer st.Close()
+	versions, err := st.Versions("www")
+	must(c.t, err)
+	for _, v := range versions {
+		if !v.Usable() {
+			c.t.Errorf("%s: version %d: %s", what, v.N, v.FaultDetail)
+		}
+	}
+	for output, file := range map[string]string{"www.crt": "fullchain.pem", "www.key": "privkey.pem"} {
+		got, err := os.ReadFile(c.output(output))
+		must(c.t, err)
+		want, err := os.ReadFile(c.live("www", file))
+		must(c.t, err)
+		if !bytes.Equal(got, want) {
+			c.t.Errorf("%s: %s is not the live %s", what, output, file)
+		}
+	}
+}
