@@ -16,6 +16,10 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION ?= $(shell { git describe --tags --match 'v[0-9]*' 2>/dev/null || \
              echo "v0.0.0+g$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"; } | \
              sed -E 's/^v//; s/-([0-9]+)-g/+\1.g/')
+# When the sources are from: a clock that says less is wrong. Of the commit, so
+# that a build gives the same bytes on any day.
+BUILT   ?= $(shell git log -1 --format=%cI 2>/dev/null)
+STAMP    = -X main.version=$(VERSION) -X main.built=$(BUILT)
 DEB_ARCH ?= amd64
 DEB       = dist/certvigil_$(VERSION)_$(DEB_ARCH).deb
 
@@ -36,7 +40,7 @@ help: ## this list
 .PHONY: build
 build: ## bin/certvigil
 	packaging/deps.sh
-	$(BUILD) -ldflags "-X main.version=$(VERSION)" -o bin/ ./cmd/certvigil
+	$(BUILD) -ldflags "$(STAMP)" -o bin/ ./cmd/certvigil
 
 .PHONY: test
 test: unit service-test ## all tests, as a new machine runs them
@@ -78,7 +82,7 @@ bench: ## speed and memory, measured, never asserted
 .PHONY: deb
 deb: ## dist/certvigil_VERSION_ARCH.deb
 	packaging/deps.sh
-	GOOS=linux GOARCH=$(DEB_ARCH) $(BUILD) -ldflags "-s -w -X main.version=$(VERSION)" -o dist/certvigil ./cmd/certvigil
+	GOOS=linux GOARCH=$(DEB_ARCH) $(BUILD) -ldflags "-s -w $(STAMP)" -o dist/certvigil ./cmd/certvigil
 	VERSION='$(VERSION)' ARCH=$(DEB_ARCH) go run $(NFPM) package --config packaging/nfpm.yaml --packager deb --target $(DEB)
 
 .PHONY: lint

@@ -24,7 +24,7 @@ func Backoff(now time.Time, do Do, count int, c Cert, f Facts) time.Duration {
 	count = max(count, 1)
 	var wait, longest time.Duration
 	switch do {
-	case Issue, Preflight:
+	case Issue, Preflight, Enroll:
 		wait, longest = grow(issueFirst, 10, count, issueLongest), issueLongest
 		if !f.Held.valid(now) {
 			longest = bareLongest

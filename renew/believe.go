@@ -1,6 +1,9 @@
 package renew
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // farthest is more than any wait that this package or a CA's Retry-After gives.
 const farthest = 30 * time.Hour
@@ -19,7 +22,16 @@ func Believable(now time.Time, f Facts) Facts {
 		return t
 	}
 	j := f.Journal
-	j.Issue, j.Install, j.Verify, j.Advise = believe(j.Issue), believe(j.Install), believe(j.Verify), believe(j.Advise)
+	j.Install, j.Verify, j.Advise, j.Enroll = believe(j.Install), believe(j.Verify), believe(j.Advise), believe(j.Enroll)
+	j.Issuers = nil
+	for label, t := range f.Journal.Issuers {
+		if t = believe(t); t.Count > 0 {
+			if j.Issuers == nil {
+				j.Issuers = make(map[string]Trouble, len(f.Journal.Issuers))
+			}
+			j.Issuers[label] = t
+		}
+	}
 	if ahead(j.Request.At) {
 		j.Request = Request{}
 	}
@@ -45,7 +57,10 @@ func Believable(now time.Time, f Facts) Facts {
 		j.Hooks[name] = h
 	}
 	f.Journal = j
-	f.HoldUntil = earlier(f.HoldUntil, now.Add(farthest))
+	f.Standings = slices.Clone(f.Standings)
+	for i := range f.Standings {
+		f.Standings[i].HoldUntil = earlier(f.Standings[i].HoldUntil, now.Add(farthest))
+	}
 	if ahead(f.Held.IssuedAt) {
 		f.Held.IssuedAt = f.Held.NotBefore // the CA's clock said that
 	}

@@ -1,6 +1,7 @@
 package renew
 
 import (
+	"reflect"
 	"testing"
 	"time"
 )
@@ -12,12 +13,12 @@ func TestAClockThatWasAheadHoldsNothingUp(t *testing.T) {
 	trouble := Trouble{Count: 3, Class: Transient, Message: "x", Since: future, Last: future, RetryAt: future.Add(time.Minute)}
 	issued := Issuance{At: future, Set: wantCert().Set(), NotAfter: future.Add(90 * day)}
 	for name, plant := range map[string]func(*Facts){
-		"a failure":         func(f *Facts) { f.Journal.Issue = trouble },
-		"a CA's refusal":    func(f *Facts) { f.Journal.Issue = trouble; f.Journal.Issue.Class = Limited },
-		"a far wait":        func(f *Facts) { f.Journal.Issue = trouble; f.Journal.Issue.Last = t0 },
+		"a failure":         func(f *Facts) { f.failed(trouble) },
+		"a CA's refusal":    func(f *Facts) { t := trouble; t.Class = Limited; f.failed(t) },
+		"a far wait":        func(f *Facts) { t := trouble; t.Last = t0; f.failed(t) },
 		"a request":         func(f *Facts) { f.Journal.Request = Request{At: future, Force: true} },
 		"issuances":         func(f *Facts) { f.Journal.Issued = []Issuance{issued, issued, issued} },
-		"an account's hold": func(f *Facts) { f.HoldUntil = future },
+		"an account's hold": func(f *Facts) { f.Standings = []Standing{{HoldUntil: future}} },
 		"a version's date":  func(f *Facts) { f.Held.IssuedAt = future },
 		"advice": func(f *Facts) {
 			f.Journal.Advice = Advice{CertID: "id1", FetchedAt: future, PollAt: future, Chosen: t0}
@@ -68,13 +69,12 @@ func TestARequestAfterAClockWasAheadCounts(t *testing.T) {
 func TestWhatIsBelievableStays(t *testing.T) {
 	now := t0.Add(61 * day)
 	f := servedAt(90 * day)
-	f.Journal.Issue = Trouble{Count: 1, Last: now, RetryAt: now.Add(24 * time.Hour)}
+	f.failed(Trouble{Count: 1, Last: now, RetryAt: now.Add(24 * time.Hour)})
 	f.Journal.Request = Request{At: now}
 	f.Journal.Advice.PollAt = now.Add(24 * time.Hour)
-	f.HoldUntil = now.Add(24 * time.Hour)
+	f.Standings = []Standing{{HoldUntil: now.Add(24 * time.Hour)}}
 	g := Believable(now, f)
-	if g.Journal.Issue != f.Journal.Issue || g.Journal.Request != f.Journal.Request || g.HoldUntil != f.HoldUntil ||
-		len(g.Journal.Issued) != 1 || g.Journal.Hooks["nginx"] != f.Journal.Hooks["nginx"] || g.Journal.Advice != f.Journal.Advice {
+	if !reflect.DeepEqual(f, g) {
 		t.Errorf("%+v became %+v", f, g)
 	}
 }

@@ -37,6 +37,8 @@ type Cert struct {
 	ReuseKey     bool       // keep the key of the version before
 	LifetimeLeft Fraction   // renew when this much of the lifetime is left; zero means the default
 	ARI          bool       // ask the CA when to renew (RFC 9773)
+	Rescue       bool       // rather without a name that does not validate than not at all
+	Window       Window     // when renewals are wanted that can wait; zero means any time
 	Outputs      []Output   // the operator's own paths, beside live/<name>
 	Hooks        []string   // run in this order after an install
 	Endpoints    []Endpoint // what must serve it; none means that nobody proves it

@@ -13,7 +13,7 @@ type rule func(now time.Time, c Cert, f Facts) (Step, bool)
 // comes first, then what gets a new one, so that a hook or an endpoint that
 // keeps failing never holds back a renewal.
 func rules() []rule {
-	return []rule{installRule, issueRule, deployRule, verifyRule, adviseRule}
+	return []rule{installRule, issueRule, deployRule, verifyRule, adviseRule, enrollRule}
 }
 
 // Decide returns the one thing to do next for c: the first rule whose time has
@@ -244,7 +244,7 @@ func retried(s Step, t Trouble, req Request) Step {
 func inPlace(f Facts) bool { return f.Held.N > 0 && f.Live == f.Held.N }
 
 // LiveProofs returns a proof for every endpoint and name that the configuration
-// lists, a zero one (but for address and name) where the live version was not
+// lists, but for names that were left out, a zero one (but for address and name) where the live version was not
 // looked for yet.
 func LiveProofs(c Cert, f Facts) []Proof {
 	type target struct{ address, name string }
@@ -255,8 +255,9 @@ func LiveProofs(c Cert, f Facts) []Proof {
 		}
 	}
 	var proofs []Proof
+	leftOut := LeftOut(c, f.Held)
 	for _, e := range c.Endpoints {
-		for _, n := range e.NamesOr(c.Names) {
+		for _, n := range without(e.NamesOr(c.Names), leftOut) {
 			p, ok := have[target{e.Address, n}]
 			if !ok {
 				p = Proof{Address: e.Address, Name: n}

@@ -2,6 +2,7 @@ package renew
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -35,6 +36,18 @@ func servedAt(lifetime time.Duration) Facts {
 			Issued: []Issuance{{At: t0, Set: wantCert().Set(), NotAfter: v.NotAfter}},
 		},
 	}
+}
+
+// failed notes a run of failures at the one issuer of wantCert.
+func (f *Facts) failed(t Trouble) {
+	f.Journal.Issuers = map[string]Trouble{"le": failedAt(t)}
+}
+
+func failedAt(t Trouble) Trouble {
+	if t.Directory == "" {
+		t.Directory = "https://ca.example/dir"
+	}
+	return t
 }
 
 func renewal(t *testing.T, now time.Time, c Cert, f Facts) Step {
@@ -182,11 +195,15 @@ func TestDecide(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&c, &f)
 			}
-			want := Step{tc.do, tc.at, tc.reason}
+			want := Step{Do: tc.do, At: tc.at, Reason: tc.reason}
 			if tc.at.IsZero() {
 				want.At = tc.now
 			}
-			if got := Decide(tc.now, c, f); got != want {
+			got := Decide(tc.now, c, f)
+			if got.Do == Issue && len(c.Issuers) > 0 {
+				want.Issuer = c.Issuers[0].Name
+			}
+			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
@@ -210,24 +227,24 @@ func TestWhatHoldsAnIssueBack(t *testing.T) {
 	}{
 		{"nothing", nil, now, Lifetime},
 		{"the schedule after a failure", func(c *Cert, f *Facts) {
-			f.Journal.Issue = Trouble{Count: 1, Class: Transient, Last: now, RetryAt: now.Add(time.Minute)}
+			f.failed(Trouble{Count: 1, Class: Transient, Last: now, RetryAt: now.Add(time.Minute)})
 		}, now.Add(time.Minute), BackingOff},
 		{"the schedule after a failure, once it is over", func(c *Cert, f *Facts) {
-			f.Journal.Issue = Trouble{Count: 1, Class: Transient, Last: now.Add(-time.Minute), RetryAt: now}
+			f.failed(Trouble{Count: 1, Class: Transient, Last: now.Add(-time.Minute), RetryAt: now})
 		}, now, Lifetime},
 		{"the CA's Retry-After", func(c *Cert, f *Facts) {
-			f.Journal.Issue = Trouble{Count: 1, Class: Limited, Last: now, RetryAt: now.Add(time.Hour)}
+			f.failed(Trouble{Count: 1, Class: Limited, Last: now, RetryAt: now.Add(time.Hour)})
 		}, now.Add(time.Hour), Throttled},
-		{"the CA's Retry-After for the whole account", func(c *Cert, f *Facts) { f.HoldUntil = now.Add(2 * time.Hour) }, now.Add(2 * time.Hour), Throttled},
+		{"the CA's Retry-After for the whole account", func(c *Cert, f *Facts) { f.Standings = []Standing{{HoldUntil: now.Add(2 * time.Hour)}} }, now.Add(2 * time.Hour), Throttled},
 		{"another CA's Retry-After does not count", func(c *Cert, f *Facts) {
-			f.Journal.Issue = Trouble{Count: 1, Class: Limited, Last: now, RetryAt: now.Add(time.Hour), Directory: "https://other/dir"}
+			f.failed(Trouble{Count: 1, Class: Limited, Last: now, RetryAt: now.Add(time.Hour), Directory: "https://other/dir"})
 		}, now, Lifetime},
 		{"a request lifts the schedule", func(c *Cert, f *Facts) {
-			f.Journal.Issue = Trouble{Count: 1, Class: Transient, Last: now.Add(-time.Second), RetryAt: now.Add(time.Minute)}
+			f.failed(Trouble{Count: 1, Class: Transient, Last: now.Add(-time.Second), RetryAt: now.Add(time.Minute)})
 			f.Journal.Request.At = now
 		}, now, Lifetime},
 		{"a request does not lift the CA's Retry-After", func(c *Cert, f *Facts) {
-			f.Journal.Issue = Trouble{Count: 1, Class: Limited, Last: now.Add(-time.Second), RetryAt: now.Add(time.Minute)}
+			f.failed(Trouble{Count: 1, Class: Limited, Last: now.Add(-time.Second), RetryAt: now.Add(time.Minute)})
 			f.Journal.Request = Request{At: now, Force: true}
 		}, now.Add(time.Minute), Throttled},
 		{"two more than the schedule in a week are let through", func(c *Cert, f *Facts) { f.Journal.Issued = issued(3*day, 2*day) }, now, Lifetime},
@@ -344,12 +361,13 @@ func TestDecideIsTotal(t *testing.T) {
 		c, f := wantCert(), servedAt(time.Duration(rnd.Int64N(int64(398*day))))
 		now := at()
 		f.Held.N, f.Newest.N, f.Live = rnd.IntN(3), rnd.IntN(4), rnd.IntN(3)
-		f.Journal.Issue, f.Journal.Install, f.Journal.Verify, f.Journal.Advise = trouble(), trouble(), trouble(), trouble()
+		f.Journal.Install, f.Journal.Verify, f.Journal.Advise = trouble(), trouble(), trouble()
+		f.failed(trouble())
 		f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: rnd.IntN(3), RanAt: at(), Trouble: trouble()}
 		f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: rnd.IntN(3), Served: maybe(), Unverifiable: maybe(), CheckedAt: at()}
 		f.Journal.Request = Request{At: at(), Force: maybe()}
 		if maybe() {
-			f.HoldUntil = at()
+			f.Standings = []Standing{{HoldUntil: at()}}
 		}
 		if maybe() {
 			f.ChangedAt = at()
@@ -358,14 +376,14 @@ func TestDecideIsTotal(t *testing.T) {
 		if s.At.Before(now) || s.Reason == "" || s.Do == "" {
 			t.Fatalf("step %+v at %s of %+v", s, now, f)
 		}
-		if again := Decide(now, c, f); again != s {
+		if again := Decide(now, c, f); !reflect.DeepEqual(again, s) {
 			t.Fatalf("the same facts gave %+v, then %+v", s, again)
 		}
 		if s.Do == Issue && !s.At.After(now) {
-			if now.Before(f.HoldUntil) {
+			if now.Before(f.standing(0).HoldUntil) {
 				t.Fatalf("issues before the account's hold is over: %+v", f)
 			}
-			if i := f.Journal.Issue; i.Count > 0 && i.Class == Limited && now.Before(i.RetryAt) {
+			if i := f.Journal.Issuer(wantCert().Issuers[0]); i.Count > 0 && i.Class == Limited && now.Before(i.RetryAt) {
 				t.Fatalf("issues before the CA's Retry-After: %+v", f)
 			}
 		}

@@ -13,22 +13,17 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	if s.At.IsZero() {
 		return s, false
 	}
+	wanted := s
 	s.At = later(s.At, now) // a wait that is over is no reason any more
-	j := f.Journal
-	if len(c.Issuers) > 0 && j.Issue.Directory != "" && j.Issue.Directory != c.Issuers[0].Directory {
-		j.Issue = Trouble{} // another CA's
-	}
-	if at := retried(s, j.Issue, j.Request).At; at.After(s.At) {
-		s.At, s.Reason = at, BackingOff
-		if j.Issue.Class == Limited {
-			s.Reason = Throttled
-		}
-	}
-	if f.HoldUntil.After(s.At) {
-		s.At, s.Reason = f.HoldUntil, Throttled
-	}
+	s = rescued(now, c, f, ask(now, c, f, s))
 	if at := braked(c, f); at.After(s.At) {
 		s.At, s.Reason = at, Braked
+	}
+	s = windowed(now, c, f, wanted, s)
+	if f.Earliest.After(now) && f.Earliest.After(s.At) {
+		// The clock is behind: what is due can't be told, and a CA would be asked for
+		// what is not. Once it is right, this is in the past.
+		s.At, s.Reason = f.Earliest, ClockBehind
 	}
 	return s, true
 }
@@ -45,7 +40,17 @@ func due(now time.Time, c Cert, f Facts) Step {
 		s.Reason = Requested
 		return s
 	}
-	s.At, s.Reason = backstop(c, f.Held), Lifetime
+	s = scheduled(c, f)
+	if at, ok := takeBack(c, f); ok && at.Before(s.At) {
+		s.At, s.Reason = at, NameLeftOut
+	}
+	return s
+}
+
+// scheduled returns when what is held is due by its own dates: the earliest of
+// the CA's advice and the backstop. The slack counts from there.
+func scheduled(c Cert, f Facts) Step {
+	s := Step{Do: Issue, At: backstop(c, f.Held), Reason: Lifetime}
 	if a := f.Journal.Advice; c.ARI && a.CertID == f.Held.CertID && !a.Chosen.IsZero() && a.Chosen.Before(s.At) {
 		s.At, s.Reason = a.Chosen, ARIWindow
 		if a.End.Before(a.FetchedAt) {
@@ -67,7 +72,7 @@ func differs(now time.Time, c Cert, f Facts) Reason {
 		return f.Newest.Fault // an older pair holds the fort
 	case !now.Before(held.NotAfter):
 		return Expired
-	case nameSet(held.Names) != c.Set():
+	case nameSet(held.Names) != c.Set() && len(LeftOut(c, held)) == 0:
 		return NamesDiffer
 	case held.KeyType != c.KeyType:
 		return KeyDiffers
@@ -110,10 +115,12 @@ func Slack(c Cert, f Facts) time.Duration {
 // set of names than the schedule itself calls for and brakeSpare more. A week,
 // since a pair that is lost again and again must not stay lost for a quarter of
 // a year, and since it stays below the five that Let's Encrypt issues for one
-// set in seven days.
+// set in seven days. One more, the last, is let through where what is held does
+// not last until the brake lets go: a lapse is worse than a certificate too many.
 const (
 	brakeWindow = 7 * 24 * time.Hour
 	brakeSpare  = 2
+	brakeLast   = 1
 )
 
 // braked returns until when the brake holds; zero where it does not.
@@ -140,10 +147,17 @@ func braked(c Cert, f Facts) time.Time {
 	window := min(life, brakeWindow)
 	every := float64(life) * (1 - float64(c.lifetimeLeft(life)))
 	allowed := int(math.Ceil(float64(window)/every)) + brakeSpare
-	if len(issued) < allowed {
-		return time.Time{}
+	release := func(allowed int) time.Time {
+		if len(issued) < allowed {
+			return time.Time{}
+		}
+		return issued[len(issued)-allowed].At.Add(window)
 	}
-	return issued[len(issued)-allowed].At.Add(window)
+	at := release(allowed)
+	if f.Held.N == 0 || f.Held.NotAfter.Before(at) {
+		return release(allowed + brakeLast)
+	}
+	return at
 }
 
 // Draw picks the point of the CA's suggested window at which to renew v, from u,

@@ -24,6 +24,7 @@ type Version struct {
 	Directory string
 	Account   string // the account's URL: the kid of RFC 8555, section 6.2
 	Profile   string
+	Reason    Reason // why it was ordered
 	IssuedAt  time.Time
 	Untrusted bool // its root is neither one of the system's nor one of the issuer's trust_roots
 }
@@ -34,8 +35,10 @@ func (v Version) Usable() bool { return v.N > 0 && v.Fault == "" }
 // Lifetime is how long the certificate is valid, from first to last second.
 func (v Version) Lifetime() time.Duration { return v.NotAfter.Sub(v.NotBefore) }
 
-// Best picks the pair to hold: the newest that is whole and valid at now,
-// else the newest that is whole, else the zero Version.
+// Best picks the pair to hold: the newest that is whole and not expired at now,
+// else the newest that is whole, else the zero Version. One that is not valid
+// yet is as good as one that is: none gets here that was not valid when it was
+// issued, so it is the clock that is wrong, and an older pair may be expired.
 func Best(now time.Time, versions []Version) Version {
 	var best Version
 	for _, v := range versions {
@@ -47,7 +50,7 @@ func Best(now time.Time, versions []Version) Version {
 }
 
 func better(now time.Time, v, than Version) bool {
-	if a, b := v.valid(now), than.valid(now); a != b {
+	if a, b := now.Before(v.NotAfter), now.Before(than.NotAfter); a != b {
 		return a
 	}
 	return v.N > than.N
@@ -66,7 +69,8 @@ type Facts struct {
 	ChangedAt time.Time     // when the live link or an output last changed on disk
 	Seen      string        // stands for what lies at the live link and the outputs: equal where nothing changed
 	Unwritten string        // why the journal could not be written; empty where it could
-	HoldUntil time.Time     // the issuer takes no order from this account before
+	Standings []Standing    // one for each issuer of the Cert, in its order
+	Earliest  time.Time     // the clock can't be right before: the newest pair, and the program, are from then
 	Journal   Journal
 }
 

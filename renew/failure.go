@@ -24,6 +24,7 @@ type Failure struct {
 	Op      string    // what was being done, as a gerund with its object
 	Class   Class     //
 	RetryAt time.Time // not before this; zero leaves it to the schedule
+	Names   []string  // the names that it is about; none where it is about the whole certificate
 	Err     error
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -81,7 +82,7 @@ func pairHealth(now time.Time, c Cert, f Facts) []Finding {
 		if f.Newest.N > 0 {
 			reason, level = f.Newest.Fault, Critical
 		}
-		if f.Journal.Issue.Count > 0 {
+		if WorstIssuer(c, f.Journal).Count > 0 {
 			level = Critical
 		}
 		detail := f.Newest.FaultDetail
@@ -106,13 +107,10 @@ func pairHealth(now time.Time, c Cert, f Facts) []Finding {
 
 // issueHealth: a renewal that is due and does not come.
 func issueHealth(now time.Time, c Cert, f Facts) []Finding {
-	t := f.Journal.Issue
+	t := WorstIssuer(c, f.Journal)
 	var found []Finding
 	if f.Held.valid(now) {
-		at := due(now, c, f).At
-		if b := backstop(c, f.Held); at.After(b) || at.Equal(now) {
-			at = b // due at once for another reason: the slack counts from the schedule's time
-		}
+		at := scheduled(c, f).At
 		gone := float64(now.Sub(at)) / float64(max(1, f.Held.NotAfter.Sub(at)))
 		left := f.Held.NotAfter.Sub(now).Round(time.Second)
 		switch {
@@ -128,7 +126,40 @@ func issueHealth(now time.Time, c Cert, f Facts) []Finding {
 	if s, ok := issueRule(now, c, f); ok && s.Reason == Braked && !due(now, c, f).At.After(now) {
 		found = append(found, Finding{Attention, Braked, "too many certificates for these names lately; next at " + s.At.UTC().Format(time.RFC3339) + ", or certvigil renew --force"})
 	}
+	if names := LeftOut(c, f.Held); len(names) > 0 {
+		found = append(found, Finding{Critical, NameLeftOut, "issued without " + strings.Join(names, ", ") + ", which did not validate, so that the other names do not lapse"})
+	}
+	if f.Earliest.After(now) {
+		found = append(found, Finding{Attention, ClockBehind, "the clock says " + now.UTC().Format(time.RFC3339) + ", which is before " + f.Earliest.UTC().Format(time.RFC3339) + ": nothing is issued until it is right"})
+	}
+	return append(found, issuersHealth(c, f)...)
+}
+
+// issuersHealth: which CA it came from, and what that CA says.
+func issuersHealth(c Cert, f Facts) []Finding {
+	var found []Finding
+	if t := f.Journal.Enroll; t.Count >= patientTries {
+		found = append(found, Finding{Attention, FallbackUnready, t.Message})
+	}
+	if len(c.Issuers) > 1 && f.Held.N > 0 && f.Held.Directory != "" && f.Held.Directory != c.Issuers[0].Directory {
+		found = append(found, Finding{OK, FailedOver, "issued by " + f.Held.Issuer + "; " + c.Issuers[0].Name + " is asked first again at the next renewal"})
+	}
+	if a := f.Journal.Advice; a.Explanation != "" && a.CertID == f.Held.CertID {
+		found = append(found, Finding{OK, ARIWindow, "the CA explains its renewal window: " + a.Explanation})
+	}
 	return found
+}
+
+// WorstIssuer is the run of failures to issue that has lasted longest; the zero
+// Trouble where no issuer fails.
+func WorstIssuer(c Cert, j Journal) Trouble {
+	var worst Trouble
+	for _, i := range c.Issuers {
+		if t := j.Issuer(i); t.Count > 0 && (worst.Count == 0 || t.Since.Before(worst.Since)) {
+			worst = t
+		}
+	}
+	return worst
 }
 
 func deployHealth(now time.Time, c Cert, f Facts) []Finding {

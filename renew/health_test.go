@@ -20,7 +20,7 @@ func TestHealth(t *testing.T) {
 		{"all is well", soon, nil, OK, ""},
 		{"nothing held yet", soon, func(c *Cert, f *Facts) { *f = Facts{} }, Attention, Missing},
 		{"nothing held, and it fails", soon, func(c *Cert, f *Facts) {
-			*f = Facts{Journal: Journal{Issue: failing(1, Transient)}}
+			*f = Facts{Journal: Journal{Issuers: map[string]Trouble{"le": failedAt(failing(1, Transient))}}}
 		}, Critical, Missing},
 		{"the only pair is broken", soon, func(c *Cert, f *Facts) {
 			f.Held, f.Newest.Fault = Version{}, PairMismatch
@@ -32,9 +32,9 @@ func TestHealth(t *testing.T) {
 		{"a tenth of the slack gone", t0.Add(63 * day), nil, OK, ""},
 		{"a quarter of the slack gone", t0.Add(68 * day), nil, Attention, Overdue},
 		{"half of the slack gone", t0.Add(76 * day), nil, Critical, Overdue},
-		{"two failures early on pass", t0.Add(61 * day), func(c *Cert, f *Facts) { f.Journal.Issue = failing(2, Transient) }, OK, ""},
-		{"three do not", t0.Add(61 * day), func(c *Cert, f *Facts) { f.Journal.Issue = failing(3, Transient) }, Attention, IssueFailing},
-		{"the CA says no", t0.Add(61 * day), func(c *Cert, f *Facts) { f.Journal.Issue = failing(1, Refused) }, Attention, IssueFailing},
+		{"two failures early on pass", t0.Add(61 * day), func(c *Cert, f *Facts) { f.failed(failing(2, Transient)) }, OK, ""},
+		{"three do not", t0.Add(61 * day), func(c *Cert, f *Facts) { f.failed(failing(3, Transient)) }, Attention, IssueFailing},
+		{"the CA says no", t0.Add(61 * day), func(c *Cert, f *Facts) { f.failed(failing(1, Refused)) }, Attention, IssueFailing},
 		{"braked while due", t0.Add(61 * day), func(c *Cert, f *Facts) {
 			i := Issuance{At: t0.Add(61 * day), Set: c.Set(), NotAfter: t0.Add(151 * day)}
 			f.Journal.Issued = []Issuance{i, i, i}
@@ -164,7 +164,7 @@ func TestBestPrefersWhatIsValid(t *testing.T) {
 	}{
 		{"the newest", []Version{v(1, -day, day, ""), v(2, -day, day, "")}, 2},
 		{"not a broken one", []Version{v(1, -day, day, ""), v(2, -day, day, PairMismatch)}, 1},
-		{"not one of the future", []Version{v(1, -day, day, ""), v(2, day, 2*day, "")}, 1},
+		{"one of the future: it is the clock that went back", []Version{v(1, -day, day, ""), v(2, day, 2*day, "")}, 2},
 		{"an expired one where nothing else is whole", []Version{v(1, -2*day, -day, ""), v(2, -day, day, Unreadable)}, 1},
 		{"none", []Version{v(1, -day, day, Altered)}, 0},
 	} {

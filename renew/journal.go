@@ -8,7 +8,8 @@ import "time"
 type Journal struct {
 	Advice  Advice                `json:"advice,omitzero"`
 	Advise  Trouble               `json:"advise,omitzero"`
-	Issue   Trouble               `json:"issue,omitzero"`
+	Issuers map[string]Trouble    `json:"issuers,omitempty"` // failures to issue, by the issuer's label
+	Enroll  Trouble               `json:"enroll,omitzero"`
 	Install Trouble               `json:"install,omitzero"`
 	Placed  Placed                `json:"placed,omitzero"`
 	Verify  Trouble               `json:"verify,omitzero"`
@@ -47,7 +48,8 @@ type Trouble struct {
 	Last    time.Time `json:"last"`
 	RetryAt time.Time `json:"retry_at"`
 	// Directory is whose CA's refusal it is: another CA is not bound by it.
-	Directory string `json:"directory,omitempty"`
+	Directory string   `json:"directory,omitempty"`
+	Names     []string `json:"names,omitempty"` // those that the CA could not validate
 }
 
 // HookRecord is what is known of one hook of one certificate.
@@ -83,6 +85,9 @@ type Issuance struct {
 type Request struct {
 	At    time.Time `json:"at"`
 	Force bool      `json:"force,omitempty"`
+	// Edited: nobody asked, the certificate's settings changed. It ends a
+	// schedule, and opens no window.
+	Edited bool `json:"edited,omitempty"`
 }
 
 // Fail adds a failure to the run. retryAt is when to try again.

@@ -20,6 +20,8 @@ const (
 	Emergency      Reason = "emergency"       // the CA's suggested window lies in the past
 	Lifetime       Reason = "lifetime"        // the backstop: so much of the lifetime is left
 	Requested      Reason = "requested"       // certvigil renew --force
+	Rescue         Reason = "rescue"          // half of the slack is gone: without the names that do not validate
+	NameLeftOut    Reason = "name-left-out"   // it was issued without a name, to rescue the others
 )
 
 // Why another step is due.
@@ -32,13 +34,16 @@ const (
 	Unverifiable   Reason = "unverifiable"    // an endpoint can't be reached
 	ProofDue       Reason = "proof-due"       // served; to be looked at again
 	AdviceDue      Reason = "advice-due"      // the CA is to be asked when to renew
+	NotRegistered  Reason = "not-registered"  // there is no account yet at an issuer that may be needed
 )
 
 // Why a step that is due waits.
 const (
-	Throttled  Reason = "throttled"   // the CA said when to come back
-	BackingOff Reason = "backing-off" // it failed; the next try is set
-	Braked     Reason = "braked"      // too many issued for these names already
+	Throttled   Reason = "throttled"    // the CA said when to come back
+	BackingOff  Reason = "backing-off"  // it failed; the next try is set
+	Braked      Reason = "braked"       // too many issued for these names already
+	ClockBehind Reason = "clock-behind" // this host's clock is before the newest certificate, or the program
+	WindowShut  Reason = "window"       // moved to when the operator wants renewals
 )
 
 // What else Health reports.
@@ -49,7 +54,9 @@ const (
 	Overdue         Reason = "overdue"          // due, and a part of the slack is gone
 	StateUnwritable Reason = "state-unwritable" // the journal could not be written
 	UntrustedRoot   Reason = "untrusted-root"
-	NobodyProves    Reason = "no-endpoint" // deployed, and nobody looks at what is served
+	FailedOver      Reason = "failed-over"      // issued by another than the first issuer
+	FallbackUnready Reason = "fallback-unready" // no account could be made at an issuer that may be needed
+	NobodyProves    Reason = "no-endpoint"      // deployed, and nobody looks at what is served
 	NothingToDo     Reason = "nothing-to-do"
 	ServedExpiring  Reason = "served-expiring" // what an endpoint answers with is about to expire
 )

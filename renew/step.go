@@ -11,6 +11,7 @@ const (
 	Advise    Do = "advise"    // ask the CA when to renew
 	Preflight Do = "preflight" // look for what would stop a renewal
 	Issue     Do = "issue"     // order a certificate, or go on with the order in flight
+	Enroll    Do = "enroll"    // register an account at an issuer that may be needed
 	Install   Do = "install"   // switch the live link, write the outputs
 	Deploy    Do = "deploy"    // run the hooks that have not acknowledged
 	Verify    Do = "verify"    // handshake with every endpoint
@@ -21,4 +22,7 @@ type Step struct {
 	Do     Do        `json:"do"`
 	At     time.Time `json:"at"`
 	Reason Reason    `json:"reason"`
+
+	Issuer  string   `json:"issuer,omitempty"`  // of issue and enroll: the label of the issuer to ask
+	Without []string `json:"without,omitempty"` // of issue: the names to leave out
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/keypair"
 )
@@ -75,7 +77,10 @@ func TestWhatSomebodyDoesToAPairIsNoticedAtOnceAndHealed(t *testing.T) {
 		}},
 		{name: "live link removed", do: func(h *host) error { return os.Remove(link(h)) }},
 		{name: "live link replaced by a folder", do: func(h *host) error {
-			return errors.Join(os.Remove(link(h)), os.Mkdir(link(h), 0o755))
+			// In one step: between two the agent would put its link back.
+			aside := link(h) + ".new"
+			return errors.Join(os.Mkdir(aside, 0o755),
+				unix.Renameat2(unix.AT_FDCWD, aside, unix.AT_FDCWD, link(h), unix.RENAME_EXCHANGE), os.Remove(aside))
 		}},
 		{name: "live key deleted", costs: 1, do: func(h *host) error { return os.Remove(h.live("www", "privkey.pem")) }},
 		{name: "fullchain truncated", costs: 1, do: func(h *host) error { return os.Truncate(h.live("www", "fullchain.pem"), 100) }},

@@ -18,6 +18,10 @@ import (
 // version is set when a package is built.
 var version = "devel"
 
+// built is when the program was made (RFC 3339), set by the linker too. A clock
+// that says less is wrong. Empty where nobody knows.
+var built string
+
 // The exit codes of every subcommand.
 const (
 	exitOK        = 0

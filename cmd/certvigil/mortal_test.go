@@ -93,6 +93,10 @@ func (m *mortal) EndOrder(name string) error {
 	return m.change("EndOrder", func() error { return m.Store.EndOrder(name) })
 }
 
+func (m *mortal) Ledger(directory, eab string, change func(*renew.Ledger) error) error {
+	return m.change("Ledger", func() error { return m.Store.Ledger(directory, eab, change) })
+}
+
 func (m *mortal) Commit(name string, b store.Bundle) (n int, err error) {
 	err = m.change("Commit", func() (err error) { n, err = m.Store.Commit(name, b); return err })
 	return n, err

@@ -67,6 +67,7 @@ func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, e
 	}
 	parts.Store, parts.Prober, parts.Runner = st, &probe.Prober{}, s.runner
 	parts.Writer.Around = g.disk
+	parts.Built, _ = time.Parse(time.RFC3339, built) // where nobody knows, nothing is ruled out
 	s.agent = agent.New(parts, cfg, issuer)
 	s.inForce(cfg, issuer, g.readAt)
 	return s, nil

@@ -23,6 +23,7 @@ type site struct {
 	Names     []string
 	Endpoint  string
 	KeyType   string
+	Issuers   string // of a list, in HCL; the only one where empty
 	Fullchain string // of an output; none where empty
 	Key       string
 }
@@ -58,6 +59,9 @@ solver "http" "main" {
 {{$hook := .Reload}}{{range .Sites}}
 certificate {{q .Name}} {
   names = {{list .Names}}
+{{- if .Issuers}}
+  issuers = [{{.Issuers}}]
+{{- end}}
 {{- if .KeyType}}
   key {
     type = {{q .KeyType}}

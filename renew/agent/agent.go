@@ -37,7 +37,10 @@ type Store interface {
 
 // Issuer gets certificates. Errors are *renew.Failure where their class is known.
 type Issuer interface {
+	// Issue asks the first issuer of c.
 	Issue(ctx context.Context, c renew.Cert, held renew.Version, why renew.Reason) (version int, err error)
+	// Enroll registers an account at the first issuer of c, where there is none.
+	Enroll(ctx context.Context, c renew.Cert) error
 	Advise(ctx context.Context, c renew.Cert, held renew.Version) (renew.Advice, error)
 }
 
@@ -62,6 +65,9 @@ type Parts struct {
 	// that hears nothing knows that the lap is stuck. It may ask for a line that
 	// says how things are.
 	Alive func(status func() string)
+	// Built is when the program was made: a clock that says less is wrong. Zero
+	// means that nobody knows.
+	Built time.Time
 	// Turn is the longest wait between two turns; at most a minute, so that
 	// suspend and a clock that jumps cost no more than that. Zero means a minute.
 	Turn time.Duration

@@ -221,7 +221,7 @@ func TestStopsWithinFiveSecondsInAnyStage(t *testing.T) {
 					t.Errorf("took %s", took)
 				}
 				j, _ := h.Journal("www")
-				if j.Issue.Count+j.Hooks["nginx"].Trouble.Count > 0 {
+				if len(j.Issuers)+j.Hooks["nginx"].Trouble.Count > 0 {
 					t.Errorf("being stopped was entered as a failure: %+v", j)
 				}
 				time.Sleep(2 * time.Hour) // what would not stop ends before the bubble does

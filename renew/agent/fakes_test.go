@@ -132,6 +132,8 @@ func (h *host) Issue(ctx context.Context, c renew.Cert, _ renew.Version, _ renew
 	return n, nil
 }
 
+func (h *host) Enroll(context.Context, renew.Cert) error { return nil }
+
 func (h *host) Advise(_ context.Context, _ renew.Cert, held renew.Version) (renew.Advice, error) {
 	now := h.now()
 	adv := renew.Advice{CertID: held.CertID, FetchedAt: now, PollAt: now.Add(6 * time.Hour)}

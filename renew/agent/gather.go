@@ -17,12 +17,16 @@ type gathering struct {
 	store   Store
 	config  *config.Config
 	cert    renew.Cert
+	built   time.Time
 	request *renew.Request
 	unsaved *renew.Journal // what is in hand; nil once it is written
 }
 
 func (g *gathering) facts(now time.Time) (renew.Facts, error) {
 	f, err := Gather(now, g.store, g.config, g.cert)
+	if g.built.After(f.Earliest) {
+		f.Earliest = g.built
+	}
 	if g.request == nil && g.unsaved == nil {
 		return f, err
 	}
@@ -67,9 +71,10 @@ func Gather(now time.Time, st Store, cfg *config.Config, c renew.Cert) (renew.Fa
 		return f, fmt.Errorf("reading the journal of %s: %w", c.Name, err)
 	}
 	f.Journal.Issued = issuances(c, f.Journal.Issued, versions)
-	if f.HoldUntil, err = holdUntil(st, cfg, c); err != nil {
+	if f.Standings, err = standings(st, cfg, c); err != nil {
 		return f, err
 	}
+	f.Earliest = renew.Earliest(versions)
 	f.Seen = fmt.Sprintf("%d %d", f.Live, f.ChangedAt.UnixNano())
 	if f.Held.N > 0 && len(c.Outputs) > 0 {
 		err = gatherOutputs(st, c, &f)
@@ -92,16 +97,20 @@ func gatherOutputs(st Store, c renew.Cert, f *renew.Facts) error {
 	return nil
 }
 
-func holdUntil(st Store, cfg *config.Config, c renew.Cert) (time.Time, error) {
-	if len(c.Issuers) == 0 {
-		return time.Time{}, nil
+// standings reads how this host stands with each issuer of c. An account of an
+// issuer after the first that can't be read is as good as none: the certificate
+// does not hang on it.
+func standings(st Store, cfg *config.Config, c renew.Cert) ([]renew.Standing, error) {
+	var all []renew.Standing
+	for n, issuer := range c.Issuers {
+		i := cfg.Issuers[issuer.Name]
+		acc, _, err := st.Account(i.Directory, i.EAB.KeyID)
+		if err != nil && n == 0 {
+			return nil, fmt.Errorf("reading the account at %s: %w", i.Name, err)
+		}
+		all = append(all, renew.Standing{HoldUntil: acc.HoldUntil, Registered: acc.URL != ""})
 	}
-	i := cfg.Issuers[c.Issuers[0].Name]
-	acc, _, err := st.Account(i.Directory, i.EAB.KeyID)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("reading the account at %s: %w", i.Name, err)
-	}
-	return acc.HoldUntil, nil
+	return all, nil
 }
 
 // issuances adds to what the journal counted the versions that it missed: a

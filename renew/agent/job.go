@@ -39,8 +39,13 @@ func (j *job) perform(ctx context.Context) {
 	defer func() {
 		if r := recover(); r != nil {
 			j.log.Error("step panicked", "step", j.step.Do, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err := &renew.Failure{Op: "performing " + string(j.step.Do), Class: renew.Bug, Err: fmt.Errorf("panic: %v", r)}
 			j.record(func(n *renew.Journal) {
-				j.fail(ctx, n, &renew.Failure{Op: "performing " + string(j.step.Do), Class: renew.Bug, Err: fmt.Errorf("panic: %v", r)})
+				if j.step.Do == renew.Issue {
+					j.refused(ctx, n, renew.Asked(j.cert, j.step), err)
+					return
+				}
+				j.fail(ctx, n, err)
 			})
 		}
 	}()
@@ -51,6 +56,8 @@ func (j *job) perform(ctx context.Context) {
 	switch j.step.Do {
 	case renew.Issue:
 		j.issue(bounded)
+	case renew.Enroll:
+		j.enroll(bounded)
 	case renew.Install:
 		j.install(bounded)
 	case renew.Deploy:
@@ -96,6 +103,7 @@ func (j *job) record(change func(*renew.Journal)) {
 	n.Hooks = maps.Clone(n.Hooks)
 	n.Proofs = slices.Clone(n.Proofs)
 	n.Issued = slices.Clone(n.Issued)
+	n.Issuers = maps.Clone(n.Issuers)
 	change(&n)
 	j.facts.Journal, j.unsaved = n, nil
 	// Power fails before this: the step is decided again from the artefacts. What
@@ -140,11 +148,12 @@ func pacedAs(do renew.Do, class renew.Class) renew.Do {
 	return do
 }
 
-// troubleOf is where the journal keeps the failures of a step.
+// troubleOf is where the journal keeps the failures of a step; those of issuing
+// it keeps for each issuer.
 func troubleOf(n *renew.Journal, do renew.Do) *renew.Trouble {
 	switch do {
-	case renew.Issue:
-		return &n.Issue
+	case renew.Enroll:
+		return &n.Enroll
 	case renew.Install:
 		return &n.Install
 	case renew.Advise:

@@ -18,8 +18,13 @@ type lane struct {
 
 func laneOf(e *entry) lane {
 	l := lane{do: e.step.Do}
-	if (l.do == renew.Issue || l.do == renew.Advise) && len(e.cert.Issuers) > 0 {
-		l.directory = e.cert.Issuers[0].Directory
+	switch l.do {
+	case renew.Issue, renew.Enroll:
+		if asked := renew.Asked(e.cert, e.step); len(asked.Issuers) > 0 {
+			l.directory = asked.Issuers[0].Directory
+		}
+	case renew.Advise:
+		l.directory = e.facts.Held.Directory
 	}
 	return l
 }

@@ -168,13 +168,13 @@ func headline(now time.Time, c renew.Cert, f renew.Facts) renew.Step {
 }
 
 func firstFailure(c renew.Cert, f renew.Facts) *FailureReport {
-	j := f.Journal
+	j, issue := f.Journal, renew.WorstIssuer(c, f.Journal)
 	report := func(stage renew.Do, t renew.Trouble) *FailureReport {
 		return &FailureReport{stage, t.Class, t.Message, t.Count, t.Since, t.RetryAt}
 	}
 	switch {
-	case j.Issue.Count > 0:
-		return report(renew.Issue, j.Issue)
+	case issue.Count > 0:
+		return report(renew.Issue, issue)
 	case j.Install.Count > 0:
 		return report(renew.Install, j.Install)
 	}

@@ -55,7 +55,9 @@ func TestTheHeadlineIsTheNextChange(t *testing.T) {
 func TestTheReportsJSON(t *testing.T) {
 	c := configOf("www").Certs[0]
 	f := servedFacts(c)
-	f.Journal.Issue = renew.Trouble{Count: 2, Class: renew.Transient, Message: "no", Since: t0, RetryAt: t0.Add(time.Hour)}
+	f.Journal.Issuers = map[string]renew.Trouble{"ca": {
+		Count: 2, Class: renew.Transient, Message: "no", Since: t0, RetryAt: t0.Add(time.Hour), Directory: "https://ca/dir",
+	}}
 	b, err := json.Marshal(Report{Version: "1", Running: true, Certificates: []CertReport{Describe(t0.Add(time.Hour), c, f)}, Watched: []struct{}{}})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/certvigil/certvigil/hooks"
@@ -17,32 +18,64 @@ import (
 const keepVersions = 5
 
 func (j *job) issue(ctx context.Context) {
-	n, err := j.issuer.Issue(ctx, j.cert, j.facts.Held, j.step.Reason)
+	asked := renew.Asked(j.cert, j.step)
+	n, err := j.issuer.Issue(ctx, asked, j.facts.Held, j.step.Reason)
 	var v renew.Version
 	if err == nil {
 		v, err = j.version(n)
 	}
 	j.record(func(n *renew.Journal) {
 		if err != nil {
-			j.fail(ctx, n, err)
-			n.Issue.Directory = j.directory()
+			j.refused(ctx, n, asked, err)
 			return
 		}
-		n.Issue, n.Advise = renew.Trouble{}, renew.Trouble{} // a new leaf: nobody was asked about it
-		n.Issued = issuances(j.cert, n.Issued, []renew.Version{v})
+		n.Issuers, n.Advise = nil, renew.Trouble{} // a new leaf: nobody was asked about it
+		n.Issued = issuances(asked, n.Issued, []renew.Version{v})
 	})
 	if err == nil {
 		j.log.Info("certificate issued", "version", v.N, "issuer", v.Issuer, "reason", j.step.Reason,
 			"not_after", v.NotAfter, "took", j.took())
+		if len(j.step.Without) > 0 {
+			j.log.Error("issued without names that do not validate", "version", v.N, "left_out", j.step.Without)
+		}
 	}
 }
 
-// directory is that of the CA which was asked.
-func (j *job) directory() string {
-	if len(j.cert.Issuers) == 0 {
-		return ""
+// refused enters a failure to issue, which is that of the one issuer that was
+// asked. The names that it is about stay known until a failure is about others:
+// one of the network says nothing of them.
+func (j *job) refused(ctx context.Context, n *renew.Journal, asked renew.Cert, err error) {
+	var issuer renew.Issuer
+	if len(asked.Issuers) > 0 {
+		issuer = asked.Issuers[0]
 	}
-	return j.cert.Issuers[0].Directory
+	t := n.Issuer(issuer)
+	was := t.Names
+	if j.failAs(ctx, n, &t, err); t.Count == n.Issuer(issuer).Count {
+		return
+	}
+	if f, ok := errors.AsType[*renew.Failure](err); ok && len(f.Names) > 0 {
+		t.Names = slices.Concat(j.step.Without, f.Names)
+	} else {
+		t.Names = was
+	}
+	t.Directory = issuer.Directory
+	if n.Issuers == nil {
+		n.Issuers = map[string]renew.Trouble{}
+	}
+	n.Issuers[issuer.Name] = t
+}
+
+// enroll registers an account at an issuer that may be needed.
+func (j *job) enroll(ctx context.Context) {
+	err := j.issuer.Enroll(ctx, renew.Asked(j.cert, j.step))
+	j.record(func(n *renew.Journal) {
+		if err != nil {
+			j.fail(ctx, n, err)
+			return
+		}
+		n.Enroll = renew.Trouble{}
+	})
 }
 
 // version reads back the version that was just committed.

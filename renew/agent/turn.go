@@ -22,7 +22,7 @@ func (a *Agent) adopt(cfg *config.Config, issuer Issuer, now time.Time) {
 			e = &entry{}
 			a.entries[c.Name] = e
 		} else if changed(old, cfg, e.cert, c) {
-			a.requests[c.Name] = renew.Request{At: now, Force: a.requests[c.Name].Force}
+			a.requests[c.Name] = edited(now, a.requests[c.Name])
 		}
 		e.cert, e.gone = c, false
 		a.wakeUp(e, now)
@@ -32,6 +32,12 @@ func (a *Agent) adopt(cfg *config.Config, issuer Issuer, now time.Time) {
 			a.drop(name, e)
 		}
 	}
+}
+
+// edited asks for what the changed settings may have made possible. A word of
+// the operator's that waits stays one.
+func edited(now time.Time, r renew.Request) renew.Request {
+	return renew.Request{At: now, Force: r.Force, Edited: r.At.IsZero() || r.Edited}
 }
 
 // drop takes a certificate out. One with a step under way stays until that has

@@ -15,12 +15,11 @@ import (
 func certificateSchema() schema {
 	return schema{
 		what:   "a certificate block",
-		attrs:  []string{"names", "issuers", "solver", "hooks", "for_each"},
+		attrs:  []string{"names", "issuers", "solver", "hooks", "rescue", "for_each"},
 		blocks: []header{{"key", nil}, {"renew", nil}, {"install", []string{"FORMAT"}}, {"endpoint", []string{"HOST:PORT"}}},
 		later: []later{
 			{header: header{"solve", []string{"NAME"}}, advice: "Take the block out: one solver answers for all names of a certificate. Names that need another go into a certificate of their own."},
 			{header: header{"on_change", nil}, attr: true, advice: "Take it out."},
-			{header: header{"rescue", nil}, attr: true, advice: "Take it out. To keep one dead name from holding back the others, give it a certificate of its own."},
 		},
 	}
 }
@@ -56,7 +55,7 @@ func (s scope) certificate(c contents, name item) {
 		return
 	}
 	s.certs[name.text] = place(name.rng)
-	cert := renew.Cert{Name: name.text, KeyType: renew.EC256, ARI: true}
+	cert := renew.Cert{Name: name.text, KeyType: renew.EC256, ARI: true, Rescue: true}
 	cert.Names = s.identifiers(c, name)
 	cert.Issuers = s.certIssuers(c, name)
 	cert.Solver = s.certSolver(c, name)
@@ -70,6 +69,9 @@ func (s scope) certificate(c contents, name item) {
 		for _, ref := range refs {
 			cert.Hooks = append(cert.Hooks, ref.label)
 		}
+	}
+	if attr := c.attrs["rescue"]; attr != nil {
+		cert.Rescue, _ = s.boolean(attr)
 	}
 	cert.Endpoints = s.endpoints(c, cert.Names)
 	s.checkSet(c, cert)

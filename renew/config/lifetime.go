@@ -21,9 +21,9 @@ func (s scope) certRenew(c contents, cert *renew.Cert) {
 		return
 	}
 	r := s.read(b.Body, b.DefRange, schema{
-		what: "a renew block", attrs: []string{"lifetime_left", "ari"},
-		later: []later{{header: header{"window", nil}, attr: true, advice: "Take it out: renewals come when they are due, at any hour."}},
+		what: "a renew block", attrs: []string{"lifetime_left", "ari", "window", "window_zone"},
 	})
+	cert.Window = s.window(r)
 	if attr := r.attrs["ari"]; attr != nil {
 		if ari, ok := s.boolean(attr); ok {
 			cert.ARI = ari

@@ -80,9 +80,17 @@ func TestEveryFieldIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	const google, internal = "https://dv.acme-v02.api.pki.goog/directory", "https://ca.internal/acme/acme/directory"
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nights, err := renew.ParseWindow("Mon-Fri 02:00-05:00, Sat 22:00-04:00", berlin)
+	if err != nil {
+		t.Fatal(err)
+	}
 	le := renew.Issuer{Name: "letsencrypt", Directory: "https://acme-v02.api.letsencrypt.org/directory", Profile: "tlsserver"}
 	plain := func(name string, issuer, directory string, names ...string) renew.Cert {
-		return renew.Cert{Name: name, Names: names, Issuers: []renew.Issuer{{Name: issuer, Directory: directory}}, Solver: "webroot.site", KeyType: renew.EC256, ARI: true}
+		return renew.Cert{Name: name, Names: names, Issuers: []renew.Issuer{{Name: issuer, Directory: directory}}, Solver: "webroot.site", KeyType: renew.EC256, ARI: true, Rescue: true}
 	}
 	want := &Config{
 		Path:  filepath.Join(dir, "full.hcl"),
@@ -113,7 +121,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 				Name:    "www",
 				Names:   []string{"www.example.com", "xn--bcher-kva.example", "2001:db8::1", "extra.example.org"},
 				Issuers: []renew.Issuer{le, {Name: "internal.2", Directory: "https://ca.internal:8443/acme?x=1"}},
-				Solver:  "http.main", KeyType: renew.RSA3072, ReuseKey: true, LifetimeLeft: 0.33,
+				Solver:  "http.main", KeyType: renew.RSA3072, ReuseKey: true, LifetimeLeft: 0.33, Window: nights,
 				Outputs: []renew.Output{
 					{Format: "pem", Key: "/etc/nginx/tls/www.key", Cert: "/etc/nginx/tls/www.leaf", Chain: "/etc/nginx/tls/www.chain", Fullchain: "/etc/nginx/tls/www.crt", Owner: "root", Group: "www-data", Mode: 0o640},
 					{Format: "pem", Fullchain: "/etc/nginx/tls/public.crt", Mode: 0o644},

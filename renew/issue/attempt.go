@@ -54,6 +54,9 @@ func (a *attempt) once() (int, error) {
 	if a.dir, err = a.s.directory.get(a.job.ctx, a.s); err != nil {
 		return 0, err
 	}
+	if err := a.s.checkClock(a.job.ctx); err != nil {
+		return 0, err
+	}
 	if err := a.checkProfile(); err != nil {
 		return 0, err
 	}

@@ -35,44 +35,68 @@ func (a *attempt) authorize(order acme.Order) error {
 	if len(urls) > maxAuthorizations {
 		return &deadOrder{cause: refusing("the CA wants %d authorizations for %d names", len(urls), len(a.cert.Names)), tried: true}
 	}
-	errs := make([]error, len(urls))
-	var running sync.WaitGroup
+	all := make([]seen, len(urls))
 	for i, at := range urls {
-		running.Go(func() { errs[i] = a.authorizeSafely(at) })
+		all[i].url = at
 	}
-	running.Wait()
+	a.each(all, a.look)
+	if err := a.mayProve(all); err != nil {
+		return err
+	}
+	a.each(all, a.prove)
+	var errs []error
+	for _, s := range all {
+		errs = append(errs, s.err)
+	}
+	a.notFailed(all)
 	return joined(errs)
 }
 
-// authorizeSafely keeps a panic to the one authorization.
-func (a *attempt) authorizeSafely(at string) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = a.c.panicked("authorizing "+a.cert.Name, r)
+// each does f with each authorization that can be gone on with, all at once. A
+// panic is kept to the one authorization.
+func (a *attempt) each(all []seen, f func(*seen) error) {
+	var running sync.WaitGroup
+	for i := range all {
+		if s := &all[i]; s.err == nil {
+			running.Go(func() {
+				defer func() {
+					if r := recover(); r != nil {
+						s.err = a.c.panicked("authorizing "+a.cert.Name, r)
+					}
+				}()
+				s.err = f(s)
+			})
 		}
-	}()
-	return a.authorizeOne(at)
+	}
+	running.Wait()
 }
 
-// authorizeOne brings one authorization to valid (RFC 8555, section 7.5).
-func (a *attempt) authorizeOne(at string) error {
-	if err := a.s.sameOrigin(at); err != nil {
+// look reads one authorization (RFC 8555, section 7.5).
+func (a *attempt) look(s *seen) error {
+	err := a.s.sameOrigin(s.url)
+	if err != nil {
 		return &deadOrder{cause: err, tried: true}
 	}
-	authz, err := a.getAuthorization(at)
+	s.authz, err = a.getAuthorization(s.url)
 	if p, ok := errors.AsType[*problem](err); ok && p.gone() {
 		return &deadOrder{cause: fmt.Errorf("reading an authorization: %w", err)}
 	}
 	if err != nil {
 		return fmt.Errorf("reading an authorization: %w", err)
 	}
+	return nil
+}
+
+// prove brings one authorization to valid (RFC 8555, section 7.5.1).
+func (a *attempt) prove(s *seen) error {
+	at, authz := s.url, s.authz
 	name := clean(authz.Identifier.Value)
 	switch authz.Status {
 	case acme.StatusValid: // proved before, and used again
 		return nil
 	case acme.StatusPending:
 	default:
-		return &deadOrder{cause: refusing("%s: the CA's authorization is %s", name, quote(authz.Status))}
+		return &deadOrder{cause: &nameError{name, refusing("the CA's authorization is %s", quote(authz.Status))}}
 	}
 	challenge, err := choose(authz)
 	if err != nil {
@@ -92,6 +116,7 @@ func (a *attempt) authorizeOne(at string) error {
 	if err != nil {
 		return fmt.Errorf("%s: publishing the answer to the challenge: %w", name, err)
 	}
+	s.asked = true
 	if err = a.accept(challenge); err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
 	} else {
@@ -126,8 +151,8 @@ func choose(authz acme.Authorization) (acme.Challenge, error) {
 		}
 		offered = append(offered, c.Type)
 	}
-	return acme.Challenge{}, &deadOrder{tried: true, cause: misconfigured("%s can't be proved by %s: the CA offers %s",
-		clean(authz.Identifier.Value), http01, quote(strings.Join(offered, ", ")))}
+	return acme.Challenge{}, &deadOrder{tried: true, cause: &nameError{clean(authz.Identifier.Value),
+		misconfigured("it can't be proved by %s: the CA offers %s", http01, quote(strings.Join(offered, ", ")))}}
 }
 
 // publish makes the solver answer for token; withdraw ends that. Both may be
@@ -179,7 +204,7 @@ func (a *attempt) await(at, name string) error {
 			a.s.settle.observe(polls == 1)
 			return nil
 		default:
-			return &deadOrder{tried: true, cause: fmt.Errorf("%s: the CA could not validate %s: %w", name, http01, objection(authz))}
+			return &deadOrder{tried: true, cause: &nameError{name, fmt.Errorf("the CA could not validate %s: %w", http01, objection(authz))}}
 		}
 	}
 }

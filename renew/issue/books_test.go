@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/store"
 )
 
@@ -19,6 +20,7 @@ type shelf struct {
 	mu       sync.Mutex
 	accounts map[string]store.Account
 	orders   map[string]store.Order
+	ledgers  map[string]renew.Ledger
 	versions map[string][]store.Bundle
 	calls    []string // the writing ones
 	cutAfter string   // the write after which power fails; empty means never
@@ -30,6 +32,7 @@ func newShelf() *shelf {
 	return &shelf{
 		accounts: make(map[string]store.Account),
 		orders:   make(map[string]store.Order),
+		ledgers:  make(map[string]renew.Ledger),
 		versions: make(map[string][]store.Bundle),
 	}
 }
@@ -39,7 +42,7 @@ func (b *shelf) reboot() *shelf {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	next := newShelf()
-	next.accounts, next.orders = maps.Clone(b.accounts), maps.Clone(b.orders)
+	next.accounts, next.orders, next.ledgers = maps.Clone(b.accounts), maps.Clone(b.orders), maps.Clone(b.ledgers)
 	for name, v := range b.versions {
 		next.versions[name] = slices.Clone(v)
 	}
@@ -126,6 +129,18 @@ func (b *shelf) SetOrderURL(name, url string) error {
 
 func (b *shelf) EndOrder(name string) error {
 	return b.write("EndOrder", func() error { delete(b.orders, name); return nil })
+}
+
+func (b *shelf) Ledger(directory, eab string, change func(*renew.Ledger) error) error {
+	return b.write("Ledger", func() error {
+		l := b.ledgers[directory+" "+eab]
+		l.Entries = slices.Clone(l.Entries)
+		if err := change(&l); err != nil {
+			return err
+		}
+		b.ledgers[directory+" "+eab] = l
+		return nil
+	})
 }
 
 func (b *shelf) Read(name string, n int) (store.Bundle, error) {

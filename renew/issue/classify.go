@@ -29,6 +29,9 @@ func local(err error) error { return &renew.Failure{Class: renew.Local, Err: err
 // the CA asked for time.
 func (c *Client) classify(op string, err error, a *attempt) *renew.Failure {
 	f := &renew.Failure{Op: op, Class: classOf(err), Err: shown(err)}
+	if a != nil {
+		f.Names = namesOf(err, a.cert.Names)
+	}
 	p, ok := errors.AsType[*problem](err)
 	if inner, found := errors.AsType[*renew.Failure](err); found {
 		f.RetryAt = inner.RetryAt

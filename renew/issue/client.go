@@ -23,6 +23,7 @@ type Books interface {
 	BeginOrder(name string, o store.Order) error
 	SetOrderURL(name, url string) error
 	EndOrder(name string) error
+	Ledger(directory, eabKeyID string, change func(*renew.Ledger) error) error
 	Read(name string, n int) (store.Bundle, error)
 	Commit(name string, b store.Bundle) (int, error)
 }
@@ -44,6 +45,10 @@ type Options struct {
 	// RequestTimeout bounds one request, from its first byte to the last of the
 	// answer; default 60 s.
 	RequestTimeout time.Duration
+
+	// Limits are those of CAs by their directory's URL; default
+	// [renew.PublishedLimits].
+	Limits func(directory string) renew.Limits
 }
 
 // Limits of a Client; see [Options].
@@ -81,6 +86,9 @@ func New(o Options) (*Client, error) {
 	}
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = defaultRequestTimeout
+	}
+	if o.Limits == nil {
+		o.Limits = renew.PublishedLimits
 	}
 	c := &Client{
 		books:     o.Books,

@@ -56,6 +56,9 @@ func mayBeReplaces(err error) bool {
 }
 
 func (a *attempt) newOrder(replaces string) (acme.ExtendedOrder, error) {
+	if err := a.mayOrder(replaces); err != nil {
+		return acme.ExtendedOrder{}, err
+	}
 	order, err := call(a.job, func() (acme.ExtendedOrder, error) {
 		return a.core.Orders.NewWithOptions(a.cert.Names, &api.OrderOptions{Profile: a.profile, ReplacesCertID: replaces})
 	})
@@ -234,6 +237,9 @@ func (a *attempt) finalize(o store.Order, order acme.Order) (acme.Order, error) 
 	if err := a.s.sameOrigin(order.Finalize); err != nil {
 		return order, &deadOrder{cause: err, tried: true}
 	}
+	if err := a.mayFinalize(o.URL, order.Replaces); err != nil {
+		return order, fmt.Errorf("finalizing the order: %w", err)
+	}
 	done, err := call(a.job, func() (acme.ExtendedOrder, error) {
 		return a.core.Orders.UpdateForCSR(order.Finalize, o.CSR)
 	})
@@ -272,10 +278,12 @@ func invalid(order acme.Order) error {
 func reported(p *acme.ProblemDetails) *problem {
 	kind, _ := strings.CutPrefix(p.Type, errorPrefix)
 	detail := p.Detail
+	var names []string
 	for _, sub := range p.SubProblems {
 		detail += "; " + sub.Identifier.Value + ": " + sub.Detail
+		names = append(names, sub.Identifier.Value)
 	}
-	return &problem{Status: p.HTTPStatus, Type: clean(kind), Detail: clean(detail), Limited: kind == rateLimited}
+	return &problem{Status: p.HTTPStatus, Type: clean(kind), Detail: clean(detail), Names: names, Limited: kind == rateLimited}
 }
 
 // sameIdentifiers tells whether the order is for exactly these names.

@@ -38,8 +38,9 @@ type problem struct {
 	Type    string // without errorPrefix; empty where the answer was no ACME problem
 	Detail  string // clean
 	RetryAt time.Time
-	Limited bool // the CA asks for time: 429, rateLimited, or 503 with Retry-After
-	Named   bool // RetryAt is the CA's own word
+	Limited bool     // the CA asks for time: 429, rateLimited, or 503 with Retry-After
+	Named   bool     // RetryAt is the CA's own word
+	Names   []string // the identifiers of its subproblems (RFC 8555, section 6.7.1)
 }
 
 // document is a problem document (RFC 7807, RFC 8555 section 6.7.1) as lenient
@@ -66,7 +67,7 @@ func newProblem(answer *http.Response, body []byte) *problem {
 			p.Type = ""
 		}
 		p.Type = clean(p.Type)
-		p.Detail = clean(text(doc.Detail) + subproblems(doc.Subproblems) + instance(doc.Instance))
+		p.Detail = clean(text(doc.Detail) + p.subproblems(doc.Subproblems) + instance(doc.Instance))
 	} else {
 		p.Detail = "no problem document: " + quote(string(body[:min(len(body), 200)]))
 	}
@@ -90,13 +91,17 @@ func text(v any) string {
 	return s
 }
 
-func subproblems(v any) string {
+// subproblems puts into words what is said of single names, and notes those.
+func (p *problem) subproblems(v any) string {
 	list, _ := v.([]any)
 	var b strings.Builder
 	for _, item := range list {
 		sub, _ := item.(map[string]any)
 		id, _ := sub["identifier"].(map[string]any)
 		fmt.Fprintf(&b, "; %s: %s", text(id["value"]), text(sub["detail"]))
+		if name := text(id["value"]); name != "" && len(p.Names) < maxAuthorizations {
+			p.Names = append(p.Names, name)
+		}
 	}
 	return b.String()
 }

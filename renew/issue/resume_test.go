@@ -13,7 +13,7 @@ import (
 
 func TestACrashAtAnyStepCostsAtMostOneOrder(t *testing.T) {
 	for _, step := range []string{
-		"SaveAccount(key)", "SaveAccount(url)", "BeginOrder", "SetOrderURL", "Commit", "EndOrder",
+		"SaveAccount(key)", "SaveAccount(url)", "BeginOrder", "SetOrderURL", "Ledger", "Commit", "EndOrder",
 	} {
 		for _, when := range []string{"before", "after"} {
 			if step == "EndOrder" && when == "after" {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
 )
 
@@ -39,6 +40,8 @@ type session struct {
 	account   chan struct{} // held while the account is looked up or registered
 	settle    settling
 	busy      busyTime
+	clock     clock
+	limits    renew.Limits
 
 	mu        sync.Mutex      // guards transport
 	transport *http.Transport // made when first needed: its roots are read from disk
@@ -56,6 +59,7 @@ func newSession(issuer config.Issuer, o Options) (*session, error) {
 		slots:     make(chan struct{}, maxInFlight),
 		timeout:   o.RequestTimeout,
 		account:   make(chan struct{}, 1),
+		limits:    o.Limits(issuer.Directory),
 	}
 	s.directory.init()
 	if len(issuer.TrustRoots) > 0 {

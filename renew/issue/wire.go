@@ -202,6 +202,7 @@ func (s *session) exchange(job context.Context, req *http.Request) (answer *http
 		return nil, nil, &wireError{"asking " + s.origin.Host, err}
 	}
 	defer answer.Body.Close()
+	s.clock.note(answer.Header)
 	body, err = io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
 	if err != nil {
 		return nil, nil, &wireError{"reading the answer of " + s.origin.Host, err}

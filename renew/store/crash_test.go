@@ -42,7 +42,7 @@ func scenes(t testing.TB) map[string]scene {
 	first, second := newBundle(t), newBundle(t)
 	oldOrder, newerOrder := newOrder(t), newOrder(t)
 	account := newAccount(t)
-	journal := renew.Journal{Issue: renew.Trouble{Count: 7, Message: strings.Repeat("long ", 200)}}
+	journal := renew.Journal{Install: renew.Trouble{Count: 7, Message: strings.Repeat("long ", 200)}}
 	nothing := func(testing.TB, *Store) {}
 	one := func(t testing.TB, s *Store) { must(t, s.Link("www", mustCommit(t, s, "www", first))) }
 	two := func(t testing.TB, s *Store) { one(t, s); mustCommit(t, s, "www", second) }
@@ -73,7 +73,9 @@ func scenes(t testing.TB) map[string]scene {
 		"the first journal": {nothing,
 			func(s *Store) error { return s.Record("www", journal) },
 			func(t testing.TB, s *Store, done bool) { checkJournal(t, s, done, 0, 7) }},
-		"the next journal": {func(t testing.TB, s *Store) { must(t, s.Record("www", renew.Journal{Issue: renew.Trouble{Count: 6}})) },
+		"the next journal": {func(t testing.TB, s *Store) {
+			must(t, s.Record("www", renew.Journal{Install: renew.Trouble{Count: 6}}))
+		},
 			func(s *Store) error { return s.Record("www", journal) },
 			func(t testing.TB, s *Store, done bool) { checkJournal(t, s, done, 6, 7) }},
 		"the first order": {nothing,
@@ -105,6 +107,9 @@ func scenes(t testing.TB) map[string]scene {
 				held.HoldUntil = time.Unix(2e9, 0).UTC()
 				checkAccounts(t, s, done, held, account)
 			}},
+		"an entry of a ledger": {func(t testing.TB, s *Store) { must(t, spend(s, "before")) },
+			func(s *Store) error { return spend(s, "after") },
+			func(t testing.TB, s *Store, done bool) { checkLedger(t, s, done) }},
 	}
 }
 
@@ -223,7 +228,7 @@ func checkJournal(t testing.TB, s *Store, done bool, before, after int) {
 	t.Helper()
 	j, err := s.Journal("www")
 	must(t, err)
-	if n := j.Issue.Count; n != after && (done || n != before) {
+	if n := j.Install.Count; n != after && (done || n != before) {
 		t.Errorf("journal %d, done = %v", n, done)
 	}
 	if _, bad := modes(t, s.Path())["certs/www/journal.json.bad"]; bad {
@@ -258,6 +263,15 @@ func checkAccounts(t testing.TB, s *Store, done bool, after Account, others ...A
 		}
 	}
 	t.Errorf("the account is %+v, done = %v", got, done)
+}
+
+// checkLedger wants what was spent before, whatever happened.
+func checkLedger(t testing.TB, s *Store, done bool) {
+	t.Helper()
+	e := entries(t, s)
+	if len(e) == 0 || e[0].Ref != "before" || done && e[len(e)-1].Ref != "after" {
+		t.Errorf("the ledger is %+v, done = %v", e, done)
+	}
 }
 
 // What is not synced may be lost with the power, in any order: so whatever gets

@@ -13,6 +13,7 @@
 //	                                          <id>: 16 hex digits of the SHA-256 of the URL, "\n" and the EAB key's id
 //	    key.pem                         0600  PKCS#8; written first, never replaced by another key
 //	    account.json                    0600  [Account]
+//	    ledger.json                     0600  renew.Ledger, what was spent of the CA's limits; no second copy
 //	accounts-backup/                    0700  a second copy of all that is in accounts/
 //	certs/<name>/                       0755  <name>: the certificate's label
 //	    journal.json                    0640  renew.Journal, with what a failing hook printed; an unreadable one is kept as journal.json.bad

@@ -79,9 +79,9 @@ func TestAJournalReadsBackAndGarbageReadsAsNone(t *testing.T) {
 		t.Fatal(j, err)
 	}
 	want := renew.Journal{
-		Advice: renew.Advice{CertID: "a.b", Chosen: time.Unix(1e9, 0).UTC()},
-		Issue:  renew.Trouble{Count: 2, Class: renew.Transient, Message: "no"},
-		Hooks:  map[string]renew.HookRecord{"nginx": {Acknowledged: 3}},
+		Advice:  renew.Advice{CertID: "a.b", Chosen: time.Unix(1e9, 0).UTC()},
+		Install: renew.Trouble{Count: 2, Class: renew.Transient, Message: "no"},
+		Hooks:   map[string]renew.HookRecord{"nginx": {Acknowledged: 3}},
 	}
 	must(t, s.Record("www", want))
 	if got, err := s.Journal("www"); err != nil || !reflect.DeepEqual(got, want) {
@@ -89,7 +89,7 @@ func TestAJournalReadsBackAndGarbageReadsAsNone(t *testing.T) {
 	}
 	file := s.Path() + "/certs/www/journal.json"
 	for name, text := range map[string]string{
-		"torn": `{"issue":{"count":2,"cla`, "empty": "", "zeroes": "\x00\x00", "another type": `"x"`, "a field of another type": `{"issue":{"count":"two"}}`,
+		"torn": `{"install":{"count":2,"cla`, "empty": "", "zeroes": "\x00\x00", "another type": `"x"`, "a field of another type": `{"install":{"count":"two"}}`,
 	} {
 		write(t, file, []byte(text))
 		if got, err := s.Journal("www"); err != nil || !reflect.DeepEqual(got, renew.Journal{}) {

@@ -153,6 +153,7 @@ func TestAMissingSyncIsFoundOut(t *testing.T) {
 		{"an account", "sync .key.pem.tmp"},
 		{"an account", "sync .account.json.tmp"},
 		{"a hold on an account", "sync .account.json.tmp"},
+		{"an entry of a ledger", "sync .ledger.json.tmp"},
 	} {
 		t.Run(c.scene+" without "+c.forgotten, func(t *testing.T) {
 			scene, there := all[c.scene]

@@ -33,6 +33,7 @@ type Store struct {
 	settled time.Duration // settledAfter
 
 	accounts sync.Mutex // one change of an account at a time
+	ledgers  sync.Mutex // one change of a ledger at a time
 	mu       sync.Mutex // guards names
 	names    map[string]*state
 }

@@ -209,7 +209,7 @@ func read(dir *os.Root, n int) (Bundle, renew.Version, error) {
 			Err: errors.New("it holds another certificate than the one that was put there")}), nil
 	}
 	m := b.Meta
-	version.Issuer, version.Directory, version.Account, version.Profile = m.Issuer, m.Directory, m.Account, m.Profile
+	version.Issuer, version.Directory, version.Account, version.Profile, version.Reason = m.Issuer, m.Directory, m.Account, m.Profile, m.Reason
 	version.IssuedAt, version.Untrusted = m.IssuedAt, m.Untrusted
 	return b, version, nil
 }

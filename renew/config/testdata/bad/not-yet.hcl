@@ -12,9 +12,7 @@ certificate "www" {
   names     = ["example.com"]
   solver    = solver.dns.zone
   on_change = "adopt"
-  rescue    = true
   solve "*.example.com" { solver = solver.dns.zone }
-  renew { window = "Mon-Fri 02:00-05:00" }
   install "bundle" {
     path = "/etc/haproxy/certs/www.pem"
   }

@@ -49,6 +49,7 @@ certificate "www" {
   names   = ["WWW.Example.com.", "bücher.example", "2001:DB8::1", local.extra]
   issuers = [issuer.letsencrypt, issuer["internal.2"]]
   solver  = solver.http.main
+  rescue  = false
 
   key {
     type  = "rsa3072"
@@ -57,6 +58,8 @@ certificate "www" {
   renew {
     lifetime_left = "33%"
     ari           = false
+    window        = "Mon-Fri 02:00-05:00, Sat 22:00-04:00"
+    window_zone   = "Europe/Berlin"
   }
   install "pem" {
     fullchain = "/etc/nginx/tls/www.crt"
