@@ -39,6 +39,7 @@ type crashPlan struct {
 	Version int
 	Base    string // the disk
 	Image   string // where what survives is put
+	After   string // a file without which no step of the disk's counts; may be empty
 	// Struck is a file that is made when the fault strikes; Healed one that
 	// ends it, where a disk fails.
 	Struck, Healed string
@@ -83,7 +84,7 @@ func crashMain() {
 // which is a rename and the sync of its directory).
 func (d *doomed) around(op, path string, do func() error) error {
 	name := strings.TrimPrefix(path, d.plan.Base+"/")
-	if d.step.disk != nil && d.step.disk(d.plan, op, name) {
+	if d.reached(op, name) {
 		d.strike()
 	}
 	around := disktest.Around(d.disk.Around)
@@ -93,10 +94,14 @@ func (d *doomed) around(op, path string, do func() error) error {
 	if err := around(op, path, do); err != nil {
 		return err
 	}
-	if stays := d.stays(op, name); stays != "" && d.step.disk != nil && d.step.disk(d.plan, "durable", stays) {
+	if stays := d.stays(op, name); stays != "" && d.reached("durable", stays) {
 		d.strike()
 	}
 	return nil
+}
+
+func (d *doomed) reached(op, name string) bool {
+	return d.step.disk != nil && d.step.disk(d.plan, op, name) && (d.plan.After == "" || exists(d.plan.After))
 }
 
 func (d *doomed) failing(op, path string, do func() error) error {

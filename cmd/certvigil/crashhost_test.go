@@ -28,14 +28,17 @@ const crashLifetime = 10 * time.Minute
 type crashHost struct {
 	*host
 	base   string
+	issuer *acmetest.CA // the one that is to issue
+	asked  *gate        // in front of it
+	spared bool         // it is the second one: the first refuses
 	server *standIn
 	pairs  *reader // of the live pair
 	files  *reader // of the outputs, each for itself
 }
 
-func newMatrixHost(t *testing.T) *crashHost {
-	c := &crashHost{}
-	c.host = newHost(t, setup{bare: true, lifetime: crashLifetime, ca: acmetest.Options{}, change: func(h *host) {
+func newMatrixHost(t *testing.T, spare bool) *crashHost {
+	c := &crashHost{spared: spare, asked: &gate{}}
+	c.host = newHost(t, setup{bare: true, lifetime: crashLifetime, change: func(h *host) {
 		c.host = h
 		dir, err := filepath.EvalSymlinks(h.dir)
 		must(t, err)
@@ -47,11 +50,41 @@ func newMatrixHost(t *testing.T) *crashHost {
 		c.server = newStandIn(t, h.live("www", ""), h.path("reloads"))
 		site.Endpoint = c.server.address
 		h.cfg.Reload = h.script("hook", c.reload(""))
+		if spare {
+			c.issuer = h.spareCA(acmetest.Options{Validity: crashLifetime, Middleware: c.asked.wrap})
+			h.gate.set(c.refusing())
+		}
 	}})
+	if !spare {
+		c.issuer, c.asked = c.ca, c.gate
+	}
 	return c
 }
 
 func (c *crashHost) output(name string) string { return filepath.Join(c.base, "out", name) }
+
+// refusing is a CA that takes no order for hours. It leaves a mark.
+func (c *crashHost) refusing() behaviour {
+	return on(toOrder, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		if err := os.WriteFile(c.path("refused"), nil, 0o600); err != nil {
+			c.t.Error(err)
+		}
+		w.Header().Set("Retry-After", "7200")
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusTooManyRequests)
+		fmt.Fprint(w, `{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "come back in two hours", "status": 429}`)
+	})
+}
+
+// counted is what all the CAs have seen of orders and accounts.
+func (c *crashHost) counted() (orders, accounts int) {
+	n := c.issuer.Counts()
+	if c.spared {
+		first := c.ca.Counts()
+		n.NewOrders, n.Accounts = n.NewOrders+first.NewOrders, n.Accounts+first.Accounts
+	}
+	return n.NewOrders, n.Accounts
+}
 
 // reload is the hook's text.
 func (c *crashHost) reload(then string) string {
@@ -107,14 +140,19 @@ func (c *crashHost) doom(s crashStep, fault string, seed uint64, version int) (d
 		Step: s.name, Fault: fault, Seed: seed, Version: version, Base: c.base,
 		Image: c.path("image"), Struck: c.path("struck"), Healed: c.path("healed"),
 	}
-	must(c.t, errors.Join(os.RemoveAll(plan.Struck), os.RemoveAll(plan.Healed), os.RemoveAll(plan.Image)))
+	if c.spared {
+		plan.After = c.path("refused")
+	}
+	for _, old := range []string{plan.Struck, plan.Healed, plan.Image, c.path("refused")} {
+		must(c.t, os.RemoveAll(old))
+	}
 	text, err := json.Marshal(plan)
 	must(c.t, err)
 	disarm = func() {}
 	switch {
 	case s.request != "":
-		c.gate.set(c.atRequest(s, fault))
-		disarm = func() { c.gate.set(nil) }
+		c.asked.set(c.atRequest(s, fault))
+		disarm = func() { c.asked.set(nil) }
 	case s.where == inHook:
 		c.script("hook", c.reload("kill -USR1 $PPID; while [ ! -e "+plan.Struck+" ]; do sleep 0.01; done"))
 		disarm = func() { c.script("hook", c.reload("")) }

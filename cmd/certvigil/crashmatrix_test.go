@@ -13,12 +13,25 @@ import (
 	"github.com/certvigil/certvigil/renew"
 )
 
-var crashAll = flag.Bool("crash.all", false, "every cell of the crash matrix, not only one for each step and fault")
+var (
+	crashAll  = flag.Bool("crash.all", false, "every cell of the crash matrix, not only one for each step and fault")
+	crashOnly = flag.String("crash.step", "", "only the steps whose name begins so, as S7")
+	crashSeed = flag.Uint64("crash.seed", 0, "the seed of a run that is to be repeated; 0 draws one")
+)
+
+// drawSeed returns the seed of this run.
+func drawSeed() uint64 {
+	if *crashSeed != 0 {
+		return *crashSeed
+	}
+	return rand.Uint64()
+}
 
 // scenario is what an agent is about when a fault strikes.
 type scenario struct {
 	name   string
 	served bool               // a certificate is served already
+	spare  bool               // the first of two CAs refuses
 	fresh  bool               // and it is the first one; else it may be any
 	change func(c *crashHost) // is made before the agent starts; may be nil
 	ask    func(c *crashHost) // asks the running agent; may be nil
@@ -33,6 +46,7 @@ var scenarios = []scenario{
 		c.cfg.Sites[0].KeyType = "ec384"
 		c.write()
 	}},
+	{name: "failover", fresh: true, spare: true},
 }
 
 // crashFaults in the order of the cells.
@@ -42,16 +56,16 @@ var crashFaults = []string{faultKill, faultPower, faultFull, faultBroken}
 // scenario, and sees it end well: with -crash.all all of them, else one scenario
 // for each step and fault.
 func TestCrashMatrix(t *testing.T) {
-	seed, began := rand.Uint64(), time.Now()
+	seed, began := drawSeed(), time.Now()
 	var cells atomic.Int64
 	t.Run("cells", func(t *testing.T) {
 		for si, sc := range scenarios {
 			for fi, fault := range crashFaults {
 				t.Run(sc.name+", "+fault, func(t *testing.T) {
 					t.Parallel()
-					c := newMatrixHost(t)
+					c := newMatrixHost(t, sc.spare)
 					for i, step := range crashSteps {
-						if *crashAll || (i+fi)%len(scenarios) == si {
+						if strings.HasPrefix(step.name, *crashOnly) && (*crashAll || (i+fi)%len(scenarios) == si) {
 							c.cell(sc, step, fault, seed+uint64(i))
 							cells.Add(1)
 						}
@@ -80,7 +94,7 @@ func (c *crashHost) cell(sc scenario, s crashStep, fault string, seed uint64) {
 func (c *crashHost) tryCell(what string, sc scenario, s crashStep, fault string, seed uint64) (struck bool) {
 	c.t.Helper()
 	version, url := c.prepare(sc)
-	counts := c.ca.Counts()
+	orders, accounts := c.counted()
 	c.read()
 	disarm := c.doom(s, fault, seed, version)
 	if sc.ask != nil {
@@ -92,18 +106,9 @@ func (c *crashHost) tryCell(what string, sc scenario, s crashStep, fault string,
 	c.served("www", version)
 	c.closeReaders()
 
-	now, lose := c.ca.Counts(), s.lose
-	if fault == faultFull || fault == faultBroken {
-		lose = s.loseFailing
-	}
-	if n := now.NewOrders - counts.NewOrders; n < 1 || n > 1+lose {
-		c.t.Errorf("%s: %d orders; want one, and %d more at most", what, n, lose)
-	}
-	if n := now.Accounts - counts.Accounts; n > 1 || sc.served && n > 0 {
-		c.t.Errorf("%s: %d accounts were registered", what, n)
-	}
-	if now := c.account(); sc.served && now != url {
-		c.t.Errorf("%s: the account was %s and is %s", what, url, now)
+	c.cost(what, sc, s.cost(fault), orders, accounts)
+	if sc.served && c.account() != url {
+		c.t.Errorf("%s: the account was %s and is %s", what, url, c.account())
 	}
 	c.until("the journal knows of the proof", func() bool {
 		var j renew.Journal
@@ -112,6 +117,29 @@ func (c *crashHost) tryCell(what string, sc scenario, s crashStep, fault string,
 	c.stop()
 	c.remains(what)
 	return struck
+}
+
+// cost checks what the CAs have seen since then: one order, and as many as may
+// be lost; an account where there was none.
+func (c *crashHost) cost(what string, sc scenario, lose, orders, accounts int) {
+	c.t.Helper()
+	nowOrders, nowAccounts := c.counted()
+	if n := nowOrders - orders; n < 1 || n > 1+lose {
+		c.t.Errorf("%s: %d orders; want one, and %d more at most", what, n, lose)
+	}
+	want := 1
+	switch {
+	case sc.served:
+		want = 0
+	case sc.spare:
+		want = 2
+	}
+	if n := nowAccounts - accounts; n != want {
+		c.t.Errorf("%s: %d accounts were registered, want %d", what, n, want)
+	}
+	if issuer := c.cert("www").Issuer; (issuer == "spare") != sc.spare {
+		c.t.Errorf("%s: issued by %s", what, issuer)
+	}
 }
 
 // prepare brings the host to where the scenario begins. It returns the version

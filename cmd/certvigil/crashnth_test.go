@@ -27,7 +27,7 @@ const nthStride = 15
 func TestTheNthChangeOfTheDiskFails(t *testing.T) {
 	t.Parallel()
 	var runs atomic.Int64
-	seed := rand.Uint64()
+	seed := drawSeed()
 	t.Run("scenarios", func(t *testing.T) {
 		for _, replaces := range []bool{false, true} {
 			for _, fault := range []struct {

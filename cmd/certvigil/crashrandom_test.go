@@ -23,7 +23,7 @@ const killsEach = 50
 // most of them in the middle of a renewal, while clients and a reader look on.
 func TestKillsAtRandomTimesCauseNoLapse(t *testing.T) {
 	t.Parallel()
-	seed, began := rand.Uint64(), time.Now()
+	seed, began := drawSeed(), time.Now()
 	hosts := max(2, (*crashKills+killsEach-1)/killsEach)
 	var lost atomic.Int64
 	t.Run("hosts", func(t *testing.T) {

@@ -53,6 +53,14 @@ var crashSteps = []crashStep{
 	{name: "S14 proof noted", disk: proofNoted},
 }
 
+// cost is how many orders may be lost.
+func (s crashStep) cost(fault string) int {
+	if fault == faultFull || fault == faultBroken {
+		return s.loseFailing
+	}
+	return s.lose
+}
+
 func stepNamed(name string) crashStep {
 	for _, s := range crashSteps {
 		if s.name == name {
