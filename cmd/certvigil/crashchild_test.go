@@ -30,6 +30,9 @@ const (
 	faultBroken = "EIO"
 )
 
+// fatal tells that the process does not live on.
+func fatal(fault string) bool { return fault == faultKill || fault == faultPower }
+
 // crashPlan is what is to happen to one run of the agent.
 type crashPlan struct {
 	Step  string // of crashSteps; where that is none of the disk's, SIGUSR1 says when

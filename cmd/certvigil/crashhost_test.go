@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,12 +33,13 @@ type crashHost struct {
 	asked  *gate        // in front of it
 	spared bool         // it is the second one: the first refuses
 	server *standIn
-	pairs  *reader // of the live pair
-	files  *reader // of the outputs, each for itself
+	wrongs *atomic.Int64 // violations, of all hosts
+	pairs  *reader       // of the live pair
+	files  *reader       // of the outputs, each for itself
 }
 
-func newMatrixHost(t *testing.T, spare bool) *crashHost {
-	c := &crashHost{spared: spare, asked: &gate{}}
+func newMatrixHost(t *testing.T, spare bool, wrongs *atomic.Int64) *crashHost {
+	c := &crashHost{wrongs: wrongs, spared: spare, asked: &gate{}}
 	c.host = newHost(t, setup{bare: true, lifetime: crashLifetime, change: func(h *host) {
 		c.host = h
 		dir, err := filepath.EvalSymlinks(h.dir)
@@ -103,10 +105,19 @@ func (c *crashHost) read() {
 	c.files = watchAny(c.t, c.wholeOutputs)
 }
 
+// wrong reports a violation of what has to hold.
+func (c *crashHost) wrong(format string, args ...any) {
+	c.t.Helper()
+	c.wrongs.Add(1)
+	c.t.Errorf(format, args...)
+}
+
 func (c *crashHost) closeReaders() {
 	c.t.Helper()
-	c.pairs.close()
-	c.files.close()
+	for _, r := range []*reader{c.pairs, c.files} {
+		r.close()
+		c.wrongs.Add(int64(len(r.offended)))
+	}
 }
 
 // wholeOutputs reads the outputs; no one of them may ever be torn.
@@ -154,14 +165,18 @@ func (c *crashHost) doom(s crashStep, fault string, seed uint64, version int) (d
 		c.asked.set(c.atRequest(s, fault))
 		disarm = func() { c.asked.set(nil) }
 	case s.where == inHook:
-		c.script("hook", c.reload("kill -USR1 $PPID; while [ ! -e "+plan.Struck+" ]; do sleep 0.01; done"))
+		until := "[ -e " + plan.Struck + " ]"
+		if fatal(fault) {
+			until = "! kill -0 $PPID 2>/dev/null"
+		}
+		c.script("hook", c.reload("kill -USR1 $PPID; until "+until+"; do sleep 0.01; done"))
 		disarm = func() { c.script("hook", c.reload("")) }
 	case s.where == inProof:
 		var once sync.Once
 		old, _ := os.ReadFile(c.live("www", "cert.pem")) // none before the first
 		c.server.onHandshake(func(leaf []byte) {
 			if block, _ := pem.Decode(old); block == nil || !bytes.Equal(block.Bytes, leaf) {
-				once.Do(c.strike)
+				once.Do(func() { c.strike(fault) })
 			}
 		})
 		disarm = func() { c.server.onHandshake(nil) }
@@ -179,14 +194,13 @@ func (c *crashHost) doom(s crashStep, fault string, seed uint64, version int) (d
 func (c *crashHost) atRequest(s crashStep, fault string) behaviour {
 	var once sync.Once
 	return on(s.request, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		fatal := fault == faultKill || fault == faultPower
 		gone := false
 		once.Do(func() {
-			if s.acted && fatal {
+			gone = fatal(fault)
+			if s.acted && gone {
 				lost(r, next)
 			}
-			c.strike()
-			gone = fatal
+			c.strike(fault)
 		})
 		if gone {
 			panic(http.ErrAbortHandler)
@@ -195,13 +209,16 @@ func (c *crashHost) atRequest(s crashStep, fault string) behaviour {
 	})
 }
 
-// strike tells the agent that it is time, and waits until it has happened.
-func (c *crashHost) strike() {
+// strike tells the agent that it is time, and waits until it has happened: an
+// agent that is to die must not go on meanwhile.
+func (c *crashHost) strike(fault string) {
 	_ = c.run.cmd.Process.Signal(syscall.SIGUSR1) // it may be gone
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for began := time.Now(); !exists(c.path("struck")) && c.run.running() && time.Since(began) < patience; {
-		<-tick.C
+	for began := time.Now(); c.run.running() && time.Since(began) < patience; <-tick.C {
+		if !fatal(fault) && exists(c.path("struck")) {
+			return
+		}
 	}
 }
 
@@ -222,7 +239,7 @@ func (c *crashHost) remains(what string) {
 	c.t.Helper()
 	for _, pattern := range []string{"certs/www/*.tmp", "certs/www/.*.tmp", "certs/www/versions/*.tmp", "live/.*", "certs/www/journal.json.bad"} {
 		if left, _ := filepath.Glob(filepath.Join(c.cfg.State, pattern)); len(left) > 0 {
-			c.t.Errorf("%s: left behind: %v", what, left)
+			c.wrong("%s: left behind: %v", what, left)
 		}
 	}
 	st, err := store.OpenReadOnly(c.cfg.State)
@@ -232,7 +249,7 @@ func (c *crashHost) remains(what string) {
 	must(c.t, err)
 	for _, v := range versions {
 		if !v.Usable() {
-			c.t.Errorf("%s: version %d: %s", what, v.N, v.FaultDetail)
+			c.wrong("%s: version %d: %s", what, v.N, v.FaultDetail)
 		}
 	}
 	for output, file := range map[string]string{"www.crt": "fullchain.pem", "www.key": "privkey.pem"} {
@@ -241,7 +258,7 @@ func (c *crashHost) remains(what string) {
 		want, err := os.ReadFile(c.live("www", file))
 		must(c.t, err)
 		if !bytes.Equal(got, want) {
-			c.t.Errorf("%s: %s is not the live %s", what, output, file)
+			c.wrong("%s: %s is not the live %s", what, output, file)
 		}
 	}
 }
