@@ -42,6 +42,7 @@ type crashPlan struct {
 	Version int
 	Base    string // the disk
 	Image   string // where what survives is put
+	Forget  string // a change that is left out, as "sync PATTERN"; none where empty
 	After   string // a file without which no step of the disk's counts; may be empty
 	// Struck is a file that is made when the fault strikes; Healed one that
 	// ends it, where a disk fails.
@@ -90,7 +91,7 @@ func (d *doomed) around(op, path string, do func() error) error {
 	if d.reached(op, name) {
 		d.strike()
 	}
-	around := disktest.Around(d.disk.Around)
+	around := disktest.Skip(d.forgets, d.disk.Around)
 	if d.struck.Load() && !exists(d.plan.Healed) {
 		around = d.failing
 	}
@@ -101,6 +102,12 @@ func (d *doomed) around(op, path string, do func() error) error {
 		d.strike()
 	}
 	return nil
+}
+
+// forgets tells whether this process is one that leaves the change out.
+func (d *doomed) forgets(op, path string) bool {
+	like, _ := filepath.Match(d.plan.Forget, op+" "+strings.TrimPrefix(path, d.plan.Base+"/"))
+	return like
 }
 
 func (d *doomed) reached(op, name string) bool {

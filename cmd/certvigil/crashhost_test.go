@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -31,15 +30,19 @@ type crashHost struct {
 	base   string
 	issuer *acmetest.CA // the one that is to issue
 	asked  *gate        // in front of it
+	forget string       // of crashPlan
 	spared bool         // it is the second one: the first refuses
 	server *standIn
-	wrongs *atomic.Int64 // violations, of all hosts
-	pairs  *reader       // of the live pair
-	files  *reader       // of the outputs, each for itself
+	wrong  func(format string, args ...any) // is told of violations
+	pairs  *reader                          // of the live pair
+	files  *reader                          // of the outputs, each for itself
 }
 
-func newMatrixHost(t *testing.T, spare bool, wrongs *atomic.Int64) *crashHost {
-	c := &crashHost{wrongs: wrongs, spared: spare, asked: &gate{}}
+// newMatrixHost sets a host up on which the first of two CAs refuses where there
+// is to be a spare one.
+func newMatrixHost(t *testing.T, spare bool, wrong func(format string, args ...any)) *crashHost {
+	t.Helper()
+	c := &crashHost{wrong: wrong, spared: spare, asked: &gate{}}
 	c.host = newHost(t, setup{bare: true, lifetime: crashLifetime, change: func(h *host) {
 		c.host = h
 		dir, err := filepath.EvalSymlinks(h.dir)
@@ -49,7 +52,7 @@ func newMatrixHost(t *testing.T, spare bool, wrongs *atomic.Int64) *crashHost {
 		must(t, os.MkdirAll(filepath.Join(c.base, "out"), 0o755))
 		site := &h.cfg.Sites[0]
 		site.Fullchain, site.Key = c.output("www.crt"), c.output("www.key")
-		c.server = newStandIn(t, h.live("www", ""), h.path("reloads"))
+		c.server = newStandIn(t, h.live("www", ""), h.path("reloads"), wrong)
 		site.Endpoint = c.server.address
 		h.cfg.Reload = h.script("hook", c.reload(""))
 		if spare {
@@ -103,21 +106,13 @@ func (c *crashHost) wipe() {
 func (c *crashHost) read() {
 	c.pairs = watchPair(c.t, c.live("www", ""))
 	c.files = watchAny(c.t, c.wholeOutputs)
-}
-
-// wrong reports a violation of what has to hold.
-func (c *crashHost) wrong(format string, args ...any) {
-	c.t.Helper()
-	c.wrongs.Add(1)
-	c.t.Errorf(format, args...)
+	c.pairs.wrong, c.files.wrong = c.wrong, c.wrong
 }
 
 func (c *crashHost) closeReaders() {
 	c.t.Helper()
-	for _, r := range []*reader{c.pairs, c.files} {
-		r.close()
-		c.wrongs.Add(int64(len(r.offended)))
-	}
+	c.pairs.close()
+	c.files.close()
 }
 
 // wholeOutputs reads the outputs; no one of them may ever be torn.
@@ -149,7 +144,7 @@ func (c *crashHost) doom(s crashStep, fault string, seed uint64, version int) (d
 	c.t.Helper()
 	plan := crashPlan{
 		Step: s.name, Fault: fault, Seed: seed, Version: version, Base: c.base,
-		Image: c.path("image"), Struck: c.path("struck"), Healed: c.path("healed"),
+		Forget: c.forget, Image: c.path("image"), Struck: c.path("struck"), Healed: c.path("healed"),
 	}
 	if c.spared {
 		plan.After = c.path("refused")

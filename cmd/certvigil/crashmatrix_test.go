@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -64,7 +65,10 @@ func TestCrashMatrix(t *testing.T) {
 			for fi, fault := range crashFaults {
 				t.Run(sc.name+", "+fault, func(t *testing.T) {
 					t.Parallel()
-					c := newMatrixHost(t, sc.spare, &wrongs)
+					c := newMatrixHost(t, sc.spare, func(format string, args ...any) {
+						wrongs.Add(1)
+						t.Errorf(format, args...)
+					})
 					for i, step := range crashSteps {
 						if strings.HasPrefix(step.name, *crashOnly) && (*crashAll || (i+fi)%len(scenarios) == si) {
 							c.cell(sc, step, fault, seed+uint64(i))
@@ -203,4 +207,39 @@ func (c *crashHost) recover(fault string) {
 		c.powerBack()
 	}
 	c.start()
+}
+
+// TestTheMatrixFindsAMissingSync puts the judge to the test: an agent that
+// forgets a sync is found out by a loss of power.
+func TestTheMatrixFindsAMissingSync(t *testing.T) {
+	t.Parallel()
+	for _, forgotten := range []string{
+		"sync state/certs/www/versions/*.tmp/privkey.pem",
+		"syncdir state/certs/www/versions/*.tmp",
+		"syncdir state/certs/www/versions",
+	} {
+		t.Run(forgotten, func(t *testing.T) {
+			t.Parallel()
+			var wrong []string
+			var mu sync.Mutex // guards wrong
+			c := newMatrixHost(t, false, func(format string, args ...any) {
+				mu.Lock()
+				defer mu.Unlock()
+				wrong = append(wrong, fmt.Sprintf(format, args...))
+			})
+			c.forget = forgotten
+			found := func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return len(wrong) > 0
+			}
+			for seed := uint64(0); !found(); seed++ {
+				if seed == 20 {
+					t.Fatal("nobody noticed")
+				}
+				c.cell(scenarios[0], stepNamed("S11 live link switched"), faultPower, seed)
+			}
+			t.Log(wrong[0])
+		})
+	}
 }

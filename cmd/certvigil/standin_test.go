@@ -14,8 +14,8 @@ import (
 // starts and when it is reloaded, and keeps the one that it has where the new
 // one is not to be read. A reload is a longer reloads file.
 type standIn struct {
-	t       *testing.T
-	dir     string // of the pair
+	wrong   func(format string, args ...any) // is told of a pair that can't be read
+	dir     string                           // of the pair
 	reloads string
 	address string
 
@@ -25,9 +25,9 @@ type standIn struct {
 	shown func(leaf []byte) // is told of each handshake; may be nil
 }
 
-func newStandIn(t *testing.T, dir, reloads string) *standIn {
+func newStandIn(t *testing.T, dir, reloads string, wrong func(format string, args ...any)) *standIn {
 	t.Helper()
-	s := &standIn{t: t, dir: dir, reloads: reloads, read: -1}
+	s := &standIn{wrong: wrong, dir: dir, reloads: reloads, read: -1}
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: s.certificate})
 	must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
@@ -63,7 +63,7 @@ func (s *standIn) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		case err == nil:
 			s.pair = &pair
 		case !os.IsNotExist(err):
-			s.t.Errorf("the server could not read its pair: %v", err)
+			s.wrong("the server could not read its pair: %v", err)
 		}
 	}
 	if s.pair == nil {

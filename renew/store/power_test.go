@@ -178,3 +178,50 @@ func TestAMissingSyncIsFoundOut(t *testing.T) {
 		})
 	}
 }
+
+// Power fails while Open makes the layout, and while it clears away what a
+// crash left: the next Open has a store that works.
+func TestALossOfPowerWhileTheDirectoryIsOpened(t *testing.T) {
+	mount := inMemory(t)
+	for name, before := range map[string]func(dir string){
+		"made": func(string) {},
+		"cleared": func(dir string) {
+			s := openUnsynced(t, dir)
+			mustCommit(t, s, "www", newBundle(t))
+			must(t, s.Close())
+			must(t, os.Mkdir(filepath.Join(dir, "certs/www/versions/2.tmp"), 0o755))
+			write(t, filepath.Join(dir, "certs/www/versions/2.tmp/privkey.pem"), []byte("-----BEG"))
+			write(t, filepath.Join(dir, "certs/www/.journal.json.tmp"), []byte("{"))
+		},
+	} {
+		dir := filepath.Join(mount, name)
+		must(t, os.Mkdir(dir, 0o755))
+		before(dir)
+		disk, err := disktest.Watch(dir)
+		must(t, err)
+		images := 0
+		s, err := OpenAround(dir, func(op, path string, do func() error) error {
+			err := disk.Around(op, path, func() error { return unsynced(op, path, do) })
+			for range imagesEach {
+				images++
+				image := filepath.Join(mount, fmt.Sprintf("%s-%d", name, images))
+				must(t, disk.Image(image, rand.New(rand.NewPCG(uint64(images), 0))))
+				next := openUnsynced(t, image)
+				mustCommit(t, next, "www", newBundle(t))
+				if got := versionsOf(t, next, "www"); !got[len(got)-1].Usable() {
+					t.Errorf("power lost after %s %s: %+v", op, path, got)
+				}
+				must(t, next.Close())
+				if left := leftovers(t, image); len(left) > 0 {
+					t.Errorf("power lost after %s %s: left %q", op, path, left)
+				}
+			}
+			return err
+		})
+		must(t, err)
+		must(t, s.Close())
+		if images < imagesEach {
+			t.Errorf("%s: power was lost %d times", name, images)
+		}
+	}
+}
