@@ -137,7 +137,7 @@ func (d *doomed) strike() {
 	d.once.Do(func() {
 		var err error
 		if d.plan.Fault == faultPower {
-			err = d.disk.Image(d.plan.Image, rand.New(rand.NewPCG(d.plan.Seed, 0)))
+			err = d.disk.Image(d.plan.Image, rand.New(rand.NewPCG(d.plan.Seed, uint64(d.plan.Version))))
 		}
 		if err == nil {
 			err = os.WriteFile(d.plan.Struck, nil, 0o600)
