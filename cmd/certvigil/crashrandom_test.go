@@ -25,7 +25,7 @@ func TestKillsAtRandomTimesCauseNoLapse(t *testing.T) {
 	t.Parallel()
 	seed, began := drawSeed(), time.Now()
 	hosts := max(2, (*crashKills+killsEach-1)/killsEach)
-	var lost atomic.Int64
+	var lost, wrongs atomic.Int64
 	t.Run("hosts", func(t *testing.T) {
 		for i := range hosts {
 			kills := *crashKills / hosts
@@ -34,42 +34,46 @@ func TestKillsAtRandomTimesCauseNoLapse(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				lost.Add(killAtRandom(t, rand.New(rand.NewPCG(seed, uint64(i))), kills))
+				lost.Add(killAtRandom(t, rand.New(rand.NewPCG(seed, uint64(i))), kills, func(format string, args ...any) {
+					wrongs.Add(1)
+					t.Errorf(format, args...)
+				}))
 			})
 		}
 	})
-	t.Logf("random kills: %d on %d hosts, %d orders lost, seed %d, %s",
-		*crashKills, hosts, lost.Load(), seed, time.Since(began).Round(time.Second))
+	t.Logf("random kills: %d on %d hosts, %d violations, %d orders lost, seed %d, %s",
+		*crashKills, hosts, wrongs.Load(), lost.Load(), seed, time.Since(began).Round(time.Second))
 }
 
 // killAtRandom kills the agent of one host, and returns how many orders that
-// cost.
-func killAtRandom(t *testing.T, rng *rand.Rand, kills int) (lost int64) {
+// cost. wrong is told of violations.
+func killAtRandom(t *testing.T, rng *rand.Rand, kills int, wrong func(format string, args ...any)) (lost int64) {
 	h := newHost(t, setup{lifetime: 20 * time.Second})
 	h.start()
 	h.served("www", 1)
 	url := h.account()
 	r := watchPair(t, h.live("www", ""))
-	clients := h.clients("www.example.com")
+	r.wrong = wrong
+	clients := h.clients("www.example.com", wrong)
 	h.run.kill()
 	for range kills {
 		h.start()
 		h.letThrough()
 		h.renewFor(time.Duration(rng.Int64N(int64(1500 * time.Millisecond))))
 		h.run.kill()
-		h.readable()
+		h.readable(wrong)
 	}
 	h.start()
 	last := h.served("www", 2)
 	clients()
 	pairs := r.close()
 	if now := h.account(); now != url {
-		t.Errorf("the account was %s and is %s", url, now)
+		wrong("the account was %s and is %s", url, now)
 	}
 	n := h.ca.Counts()
 	lost = int64(n.NewOrders - last.Version)
 	if n.Accounts != 1 || lost > int64(kills) {
-		t.Errorf("%d accounts and %d orders for %d versions and %d kills", n.Accounts, n.NewOrders, last.Version, kills)
+		wrong("%d accounts and %d orders for %d versions and %d kills", n.Accounts, n.NewOrders, last.Version, kills)
 	}
 	t.Logf("%d kills, %d versions, %d pairs seen, %d orders lost", kills, last.Version, pairs, lost)
 	return lost
@@ -99,7 +103,7 @@ func (h *host) renewFor(d time.Duration) {
 
 // readable checks what a process that was killed has left, before any other
 // puts it in order.
-func (h *host) readable() {
+func (h *host) readable(wrong func(format string, args ...any)) {
 	h.t.Helper()
 	st, err := store.OpenReadOnly(h.cfg.State)
 	must(h.t, err)
@@ -108,15 +112,15 @@ func (h *host) readable() {
 	must(h.t, err)
 	for _, v := range versions {
 		if !v.Usable() {
-			h.t.Errorf("version %d after a kill: %s", v.N, v.FaultDetail)
+			wrong("version %d after a kill: %s", v.N, v.FaultDetail)
 		}
 	}
 	var j renew.Journal
 	if !h.reads("certs/www/journal.json", &j) {
-		h.t.Error("the journal after a kill is no journal")
+		wrong("the journal after a kill is no journal")
 	}
 	if n, _, err := st.Live("www"); err != nil || n == 0 {
-		h.t.Errorf("the live link after a kill: %d, %v", n, err)
+		wrong("the live link after a kill: %d, %v", n, err)
 	}
 }
 
@@ -137,8 +141,8 @@ func (h *host) letThrough() {
 }
 
 // clients are clients of nginx, one after the other, until they are stopped;
-// every handshake has to succeed.
-func (h *host) clients(name string) (stop func()) {
+// wrong is told of every handshake that does not succeed.
+func (h *host) clients(name string, wrong func(format string, args ...any)) (stop func()) {
 	stopping := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -150,7 +154,7 @@ func (h *host) clients(name string) (stop func()) {
 				return
 			case <-tick.C:
 				if _, err := h.dial(name); err != nil {
-					h.t.Errorf("a lapse: %v", err)
+					wrong("a lapse: %v", err)
 				}
 			}
 		}
