@@ -15,6 +15,7 @@ import (
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/agent"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/issue"
 	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/store"
@@ -150,6 +151,13 @@ func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string
 	t.Helper()
 	st, err := store.Open(cfg.Agent.StateDir)
 	must(t, err)
+	return liveIn(t, st, cfg, force, most, nil)
+}
+
+// liveIn is live in a store that it closes; around stands around the outputs'
+// changes.
+func liveIn(t *testing.T, st *store.Store, cfg *config.Config, force bool, most int, around store.Around) (made []string, died bool, stage renew.Stage) {
+	t.Helper()
 	defer st.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -162,7 +170,7 @@ func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string
 	defer issuer.Close()
 	runner := hooks.New(log)
 	defer runner.Close()
-	a := agent.New(agent.Parts{Store: m, Prober: &probe.Prober{}, Runner: prompt{runner}, Log: log}, cfg, issuer)
+	a := agent.New(agent.Parts{Store: m, Prober: &probe.Prober{}, Runner: prompt{runner}, Log: log, Writer: install.Writer{Around: around}}, cfg, issuer)
 	if force {
 		must(t, a.Request("www", true))
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
 	"github.com/certvigil/certvigil/renew/crl"
+	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/store"
 )
@@ -60,13 +61,14 @@ type Lists interface {
 	Look(ctx context.Context, now time.Time, q crl.Query) (crl.Answer, error)
 }
 
-// Parts is what an Agent is made of. All but Lists and Alive are needed.
+// Parts is what an Agent is made of. Store, Prober, Runner and Log are needed.
 type Parts struct {
 	Store  Store
 	Prober Prober
 	Runner Runner
 	Lists  Lists // may be nil: then nobody looks
 	Log    *slog.Logger
+	Writer install.Writer // of outputs
 	// Alive is called once a turn of the loop, at least every Turn: a watchdog
 	// that hears nothing knows that the lap is stuck. It may ask for a line that
 	// says how things are.
