@@ -33,6 +33,8 @@ func servedAt(lifetime time.Duration) Facts {
 			Hooks:  map[string]HookRecord{"nginx": {Acknowledged: 1, RanAt: t0.Add(time.Millisecond), Saw: "as it is"}},
 			Proofs: []Proof{{Address: "127.0.0.1:443", Name: "example.com", Version: 1, Served: true, CheckedAt: t0.Add(time.Second)}},
 			Issued: []Issuance{{At: t0, Set: wantCert().Set(), NotAfter: v.NotAfter}},
+			// A look made in the far future: no table waits for one by accident.
+			Preflight: Rehearsal{At: t0.Add(10 * lifetime), Of: wantCert().settings()},
 		},
 	}
 }
@@ -182,6 +184,7 @@ func TestDecide(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&c, &f)
 			}
+			f.Journal.Preflight.Of = c.settings() // the rows of preflight_test.go tell what else makes one due
 			want := Step{tc.do, tc.at, tc.reason}
 			if tc.at.IsZero() {
 				want.At = tc.now

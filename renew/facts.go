@@ -67,6 +67,7 @@ type Facts struct {
 	Seen      string        // stands for what lies at the live link and the outputs: equal where nothing changed
 	Unwritten string        // why the journal could not be written; empty where it could
 	HoldUntil time.Time     // the issuer takes no order from this account before
+	Checking  bool          // a preflight is under way
 	Journal   Journal
 }
 

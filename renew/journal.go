@@ -6,16 +6,17 @@ import "time"
 // certificate. Its JSON form is journal.json of the state directory: fields are
 // added, never renamed, and an unknown one is ignored.
 type Journal struct {
-	Advice  Advice                `json:"advice,omitzero"`
-	Advise  Trouble               `json:"advise,omitzero"`
-	Issue   Trouble               `json:"issue,omitzero"`
-	Install Trouble               `json:"install,omitzero"`
-	Placed  Placed                `json:"placed,omitzero"`
-	Verify  Trouble               `json:"verify,omitzero"`
-	Hooks   map[string]HookRecord `json:"hooks,omitempty"`  // by the hook's label
-	Proofs  []Proof               `json:"proofs,omitempty"` // the last one for each endpoint and name
-	Issued  []Issuance            `json:"issued,omitempty"` // oldest first; the brake counts them
-	Request Request               `json:"request,omitzero"`
+	Advice    Advice                `json:"advice,omitzero"`
+	Advise    Trouble               `json:"advise,omitzero"`
+	Issue     Trouble               `json:"issue,omitzero"`
+	Install   Trouble               `json:"install,omitzero"`
+	Placed    Placed                `json:"placed,omitzero"`
+	Verify    Trouble               `json:"verify,omitzero"`
+	Hooks     map[string]HookRecord `json:"hooks,omitempty"`  // by the hook's label
+	Proofs    []Proof               `json:"proofs,omitempty"` // the last one for each endpoint and name
+	Issued    []Issuance            `json:"issued,omitempty"` // oldest first; the brake counts them
+	Request   Request               `json:"request,omitzero"`
+	Preflight Rehearsal             `json:"preflight,omitzero"`
 }
 
 // Advice is what the CA said of when to renew (RFC 9773), and the point that
