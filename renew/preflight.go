@@ -63,7 +63,7 @@ func (c Cert) settings() string {
 // a tenth of the lifetime where that is shorter; whether it is gone, within an
 // hour.
 const (
-	preflightEvery   = 24 * time.Hour
+	preflightEvery   = 23 * time.Hour // and an hour for what was asked before: within a day
 	preflightPortion = 10
 	preflightLeast   = 5 * time.Second
 	preflightHealing = time.Hour
@@ -147,11 +147,11 @@ func Obstacles(now time.Time, c Cert, f Facts) []Obstacle {
 	return judged
 }
 
-// looked tells whether handshakes were made with the endpoint for the live
-// version.
+// looked tells whether handshakes with the endpoint were tried since the
+// preflight.
 func looked(address string, c Cert, f Facts) bool {
 	return slices.ContainsFunc(LiveProofs(c, f), func(p Proof) bool {
-		return p.Address == address && !p.CheckedAt.IsZero()
+		return p.Address == address && p.CheckedAt.After(f.Journal.Preflight.At)
 	})
 }
 

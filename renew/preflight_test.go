@@ -35,7 +35,7 @@ func TestWhenAPreflightIsMade(t *testing.T) {
 		change   func(c *Cert, f *Facts, at time.Time)
 		after    time.Duration // the look before; negative: at once
 	}{
-		{"daily", 90 * day, nil, nil, day},
+		{"daily", 90 * day, nil, nil, 23 * time.Hour},
 		{"a tenth of a short lifetime", 5 * day, nil, nil, 12 * time.Hour},
 		{"never more often than every five seconds", 20 * time.Second, nil, nil, 5 * time.Second},
 		{"what was found is looked at again within an hour", 90 * day, []Obstacle{forbidden}, nil, time.Hour},
@@ -47,7 +47,7 @@ func TestWhenAPreflightIsMade(t *testing.T) {
 		}, -1},
 		{"a hook ran, and there was nothing to be gone", 90 * day, nil, func(_ *Cert, f *Facts, at time.Time) {
 			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: at.Add(1), Saw: f.Seen}
-		}, day},
+		}, 23 * time.Hour},
 		{"an order failed just now", 90 * day, nil, func(_ *Cert, f *Facts, at time.Time) {
 			f.Journal.Issue = Trouble{Count: 1, Last: at.Add(time.Minute)}
 		}, preflightFailing},
@@ -56,7 +56,7 @@ func TestWhenAPreflightIsMade(t *testing.T) {
 		}, 2 * time.Hour},
 		{"an order had failed before", 90 * day, nil, func(_ *Cert, f *Facts, at time.Time) {
 			f.Journal.Issue = Trouble{Count: 1, Last: at.Add(-time.Minute)}
-		}, day},
+		}, 23 * time.Hour},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, f, at := lookedAt(tc.lifetime, tc.found...)
@@ -117,8 +117,10 @@ func TestHowAnObstacleIsJudged(t *testing.T) {
 		{"it was issued for other names: attention", unreachable, func(_ *Cert, f *Facts) {
 			f.Held.IssuedAt, f.Held.Names = t0.Add(2*time.Hour), []string{"www.example.com"}
 		}, Attention},
-		{"a proof tells of the endpoint: not told", endpoint, nil, ""},
-		{"nobody proved the endpoint yet: attention", endpoint, func(_ *Cert, f *Facts) { f.Journal.Proofs = nil }, Attention},
+		{"a newer proof tells of the endpoint: not told", endpoint, func(_ *Cert, f *Facts) {
+			f.Journal.Proofs[0].CheckedAt = t0.Add(2 * time.Hour)
+		}, ""},
+		{"nobody looked at the endpoint since: attention", endpoint, nil, Attention},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, f, at := lookedAt(90*day, tc.found)
