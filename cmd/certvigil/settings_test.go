@@ -13,6 +13,8 @@ type settings struct {
 	Test, Reload                          []string // the hook's; no hook without Reload
 	Timeout                               string   // the hook's
 	Page                                  string   // the status page's address; none where empty
+	Resolver                              string   // the DNS server that preflights ask
+	HTTPPort                              int      // where the CA looks for http-01 answers
 	Issuer                                string   // more of the issuer block, in HCL
 	More                                  string   // more blocks, in HCL
 }
@@ -39,6 +41,7 @@ var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.F
 }).Parse(`agent {
   state_dir = {{q .State}}
   socket    = {{q .Socket}}
+  resolver  = {{q .Resolver}}
 {{- if .Page}}
   listen    = {{q .Page}}
 {{- end}}
@@ -49,6 +52,7 @@ issuer "test" {
   contact     = ["ops@example.com"]
   agree_terms = true
   trust_roots = {{q .Trust}}
+  http_port   = {{.HTTPPort}}
   {{.Issuer}}
 }
 
