@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,8 @@ and no valid certificate is held, 3 the configuration can't be used.`,
 // diagnosis is what doctor prints, and its JSON form: fields are added, never
 // renamed.
 type diagnosis struct {
-	Running      bool      `json:"running"` // the agent looked; else this process did
+	Running      bool      `json:"running"`                // the agent looked; else this process did
+	ConfigError  *string   `json:"config_error,omitempty"` // why the agent would not take what is on disk
 	Certificates []patient `json:"certificates"`
 }
 
@@ -64,14 +66,10 @@ type patient struct {
 const together = 8
 
 func doctor(ctx context.Context, g *globals, names []string, asJSON bool, out io.Writer) error {
-	cfg, err := g.load()
-	if err != nil {
-		return err
+	d, err := askAgent(ctx, g.running(), names)
+	if errors.Is(err, status.ErrNotRunning) {
+		d, err = examineHere(ctx, g, names)
 	}
-	if err := errors.Join(known(cfg, names), conflicts(cfg)); err != nil {
-		return &exit{exitUnknown, err}
-	}
-	d, err := diagnose(ctx, cfg, status.NewClient(g.controlSocket(cfg)), chosen(cfg, names))
 	if err != nil {
 		return err
 	}
@@ -85,53 +83,79 @@ func doctor(ctx context.Context, g *globals, names []string, asJSON bool, out io
 	if err != nil {
 		return err
 	}
+	return health(d.worst())
+}
+
+// worst is the worst health of all; a configuration on disk that the agent would
+// not take is worth attention too.
+func (d diagnosis) worst() renew.Level {
 	worst := renew.OK
+	if d.ConfigError != nil {
+		worst = renew.Attention
+	}
 	for _, p := range d.Certificates {
 		worst = worst.Worse(p.Health)
 	}
-	return health(worst)
+	return worst
+}
+
+// askAgent has the running agent look at certificates of those names, at all
+// without any. The configuration is the one that it runs with: what is on disk
+// may have errors, or name credentials that only the service has.
+func askAgent(ctx context.Context, c *status.Client, names []string) (diagnosis, error) {
+	r, err := c.Report(ctx)
+	if err != nil {
+		return diagnosis{}, err
+	}
+	var certs []renew.Cert
+	for _, kept := range r.Certificates {
+		certs = append(certs, renew.Cert{Name: kept.Name, Names: kept.Names})
+	}
+	if certs, err = chosen(certs, names); err != nil {
+		return diagnosis{}, err
+	}
+	d, err := examineAll(certs, func(cert renew.Cert) (agent.CertReport, error) {
+		r, err := c.Preflight(ctx, cert.Name)
+		if err != nil {
+			return r, fmt.Errorf("looking at %s: %w", cert.Name, err)
+		}
+		return r, nil
+	})
+	d.Running, d.ConfigError = true, r.Config.Error
+	return d, err
 }
 
 // chosen are the certificates of those names, all without any.
-func chosen(cfg *config.Config, names []string) []renew.Cert {
-	if len(names) == 0 {
-		return cfg.Certs
+func chosen(certs []renew.Cert, names []string) ([]renew.Cert, error) {
+	if err := known(&config.Config{Certs: certs}, names); err != nil {
+		return nil, err
 	}
-	var certs []renew.Cert
-	for _, c := range cfg.Certs {
-		for _, n := range names {
-			if c.Name == n {
-				certs = append(certs, c)
-				break
-			}
-		}
-	}
-	return certs
+	return slices.DeleteFunc(slices.Clone(certs), func(c renew.Cert) bool {
+		return len(names) > 0 && !slices.Contains(names, c.Name)
+	}), nil
 }
 
-// diagnose has the running agent look, or looks itself where none runs.
-func diagnose(ctx context.Context, cfg *config.Config, c *status.Client, certs []renew.Cert) (diagnosis, error) {
-	_, err := c.Report(ctx)
-	if err == nil {
-		d, err := examineAll(certs, func(cert renew.Cert) (agent.CertReport, error) {
-			r, err := c.Preflight(ctx, cert.Name)
-			if err != nil {
-				return r, fmt.Errorf("looking at %s: %w", cert.Name, err)
-			}
-			return r, nil
-		})
-		d.Running = true
-		return d, err
-	}
-	if !errors.Is(err, status.ErrNotRunning) {
+// examineHere looks without an agent.
+func examineHere(ctx context.Context, g *globals, names []string) (diagnosis, error) {
+	cfg, err := g.load()
+	if err != nil {
 		return diagnosis{}, err
+	}
+	certs, err := chosen(cfg.Certs, names)
+	if err == nil {
+		err = conflicts(cfg)
+	}
+	if err != nil {
+		return diagnosis{}, &exit{exitUnknown, err}
 	}
 	var st agent.Store = emptyStore{}
 	var books issue.Books = emptyBooks{}
-	if s, err := store.OpenReadOnly(cfg.Agent.StateDir); err == nil {
+	s, err := store.OpenReadOnly(cfg.Agent.StateDir)
+	switch {
+	case err == nil:
 		defer s.Close()
 		st, books = s, s
-	} else if !errors.Is(err, os.ErrNotExist) {
+	case !errors.Is(err, os.ErrNotExist):
 		return diagnosis{}, err
 	}
 	e, err := newExaminer(cfg, books, slog.New(slog.DiscardHandler))
@@ -182,6 +206,9 @@ func examineAll(certs []renew.Cert, look func(renew.Cert) (agent.CertReport, err
 func printDiagnosis(w io.Writer, d diagnosis) {
 	if !d.Running {
 		fmt.Fprintf(w, "No agent is running: this process looked, as user %d.\n\n", os.Geteuid())
+	}
+	if d.ConfigError != nil {
+		fmt.Fprintf(w, "The configuration on disk was refused; the one before is in force:\n%s\n\n", *d.ConfigError)
 	}
 	if len(d.Certificates) == 0 {
 		fmt.Fprintln(w, "No certificate is configured.")
