@@ -61,12 +61,13 @@ func (c Cert) settings() string {
 
 // How often a preflight is made. A cause is to be known within a day, and within
 // a tenth of the lifetime where that is shorter; whether it is gone, within an
-// hour.
+// hour. What is new is looked at again soon: names and CAs hiccup.
 const (
 	preflightEvery   = 23 * time.Hour // and an hour for what was asked before: within a day
 	preflightPortion = 10
 	preflightLeast   = 5 * time.Second
 	preflightHealing = time.Hour
+	preflightAgain   = 5 * time.Minute
 	preflightFailing = 10 * time.Minute // after an order that failed, but no sooner after the look before
 )
 
@@ -96,6 +97,9 @@ func preflightRule(_ time.Time, c Cert, f Facts) (Step, bool) {
 			return s, true // one of them is gone, it seems
 		}
 		every = min(every, preflightHealing)
+	}
+	if slices.ContainsFunc(last.Obstacles, func(o Obstacle) bool { return o.Since.Equal(last.At) }) {
+		every = min(every, preflightAgain)
 	}
 	s.At = last.At.Add(every)
 	if j.Issue.Count > 0 && j.Issue.Last.After(last.At) {

@@ -38,7 +38,10 @@ func TestWhenAPreflightIsMade(t *testing.T) {
 		{"daily", 90 * day, nil, nil, 23 * time.Hour},
 		{"a tenth of a short lifetime", 5 * day, nil, nil, 12 * time.Hour},
 		{"never more often than every five seconds", 20 * time.Second, nil, nil, 5 * time.Second},
-		{"what was found is looked at again within an hour", 90 * day, []Obstacle{forbidden}, nil, time.Hour},
+		{"what is new is looked at again soon", 90 * day, []Obstacle{forbidden}, nil, 5 * time.Minute},
+		{"what was found before is looked at again within an hour", 90 * day, []Obstacle{forbidden}, func(_ *Cert, f *Facts, at time.Time) {
+			f.Journal.Preflight.Obstacles[0].Since = at.Add(-time.Hour)
+		}, time.Hour},
 		{"none was made yet", 90 * day, nil, func(_ *Cert, f *Facts, _ time.Time) { f.Journal.Preflight = Rehearsal{} }, -1},
 		{"the settings are others", 90 * day, nil, func(c *Cert, _ *Facts, _ time.Time) { c.Solver = "webroot.site" }, -1},
 		{"somebody asked", 90 * day, nil, func(_ *Cert, f *Facts, at time.Time) { f.Journal.Request.At = at.Add(1) }, -1},

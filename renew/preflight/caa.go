@@ -121,6 +121,9 @@ type grant struct {
 // not follow it grants nothing.
 func parseIssue(value string) grant {
 	g := grant{parameters: map[string][]string{}, value: value}
+	if strings.ContainsFunc(value, func(r rune) bool { return r > 0x7e || r < ' ' && r != '\t' }) {
+		return g
+	}
 	issuer, rest, _ := strings.Cut(value, ";")
 	for part := range strings.SplitSeq(rest, ";") {
 		if part = strings.Trim(part, " \t"); part == "" {

@@ -1,9 +1,13 @@
 package preflight
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/certvigil/certvigil/renew/issue"
 )
 
 func TestCAA(t *testing.T) {
@@ -88,4 +92,24 @@ func TestAliasesAreFollowedByTheServer(t *testing.T) {
 	// As a recursive server answers: the alias, then what it leads to.
 	w.zone.Set("www.example.com", "CNAME host.example.net.", "A 127.0.0.1", `CAA 0 issue "other.test"`)
 	tells(t, w.finds("caa-forbids www.example.com"), "another CA")
+}
+
+// Whatever stands in a zone gives an answer, and one that can be shown.
+func FuzzCAAValues(f *testing.F) {
+	for _, seed := range []string{"", ";", "ca.test", "ca.test; a=b", " ca.test ;a = b;;", "ca.test; accounturi=\x1b[0m", "\xff;=;"} {
+		f.Add(seed, "issue", uint8(0))
+		f.Add(seed, "other", uint8(128))
+	}
+	f.Fuzz(func(t *testing.T, value, tag string, flag uint8) {
+		a := applicant{ca: issue.Standing{Identities: []string{"ca.test"}, Account: accountURL}, method: "http-01"}
+		why := a.forbidden([]*dns.CAA{{Flag: flag, Tag: tag, Value: value}})
+		for _, r := range why {
+			if !strconv.IsPrint(r) {
+				t.Errorf("%q is shown with %q in it", value, r)
+			}
+		}
+		if why == "" && strings.EqualFold(tag, "issue") && !strings.Contains(strings.ToLower(value), "ca.test") {
+			t.Errorf("%q allows ca.test", value)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,9 @@ type resolver struct {
 	servers []string // host:port, in the order in which they are asked
 	err     error    // why there are none
 
-	mu   sync.Mutex // guards kept
-	kept map[question]func() ([]dns.RR, error)
+	mu     sync.Mutex // guards what follows
+	kept   map[question]func() ([]dns.RR, error)
+	silent map[string]int // how often in a row a server did not answer in time
 }
 
 type question struct {
@@ -37,7 +39,7 @@ type question struct {
 
 // newResolver asks server, or, where that is empty, those of resolv.conf(5).
 func newResolver(server string) *resolver {
-	r := &resolver{kept: map[question]func() ([]dns.RR, error){}}
+	r := &resolver{kept: map[question]func() ([]dns.RR, error){}, silent: map[string]int{}}
 	if server != "" {
 		r.servers = []string{server}
 		return r
@@ -76,12 +78,18 @@ func (r *resolver) ask(ctx context.Context, name string, kind uint16) ([]dns.RR,
 	return get()
 }
 
-// askAll asks one server after the other until one knows.
+// askAll asks one server after the other until one knows. One that was silent
+// every time is not waited for again in this look.
 func (r *resolver) askAll(ctx context.Context, q question) ([]dns.RR, error) {
 	var failed error
 	for range dnsAttempts {
 		for _, server := range r.servers {
+			if r.silence(server) >= dnsAttempts {
+				failed = cmp.Or(failed, fmt.Errorf("%s: %w", server, errNoAnswer))
+				continue
+			}
 			reply, err := askOne(ctx, server, q)
+			r.heard(server, err)
 			switch {
 			case ctx.Err() != nil:
 				return nil, context.Cause(ctx)
@@ -97,6 +105,20 @@ func (r *resolver) askAll(ctx context.Context, q question) ([]dns.RR, error) {
 		}
 	}
 	return nil, failed
+}
+
+func (r *resolver) silence(server string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.silent[server]
+}
+
+func (r *resolver) heard(server string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.silent[server]++; !errors.Is(err, errNoAnswer) {
+		r.silent[server] = 0
+	}
 }
 
 func ofKind(records []dns.RR, kind uint16) []dns.RR {

@@ -1,9 +1,11 @@
 package preflight
 
 import (
+	"errors"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -78,6 +80,35 @@ func TestTheNextServerIsAskedWhereOneFails(t *testing.T) {
 	}
 	if _, err := r.ask(t.Context(), "www.example.com", dns.TypeA); err != nil || good.Asked("udp", "www.example.com", "A") != 1 {
 		t.Errorf("the answer was not kept: %v", err)
+	}
+}
+
+func TestAServerThatIsSilentIsNotWaitedForAgainAndAgain(t *testing.T) {
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() // it hears, and says nothing
+	w := newWorld(t, "www.example.com")
+	r := newResolver("")
+	r.servers, r.err = []string{l.LocalAddr().String(), w.zone.Addr()}, nil
+	for range dnsAttempts {
+		r.heard(r.servers[0], errNoAnswer)
+	}
+	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeCAA} {
+		if _, err := r.ask(t.Context(), "www.example.com", kind); err != nil {
+			t.Error(err)
+		}
+	}
+	r.servers = r.servers[:1]
+	if _, err := r.ask(t.Context(), "example.com", dns.TypeA); !errors.Is(err, errNoAnswer) {
+		t.Errorf("from a server that is silent: %v", err)
+	}
+	if err := l.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := l.ReadFrom(make([]byte, 1500)); err == nil {
+		t.Errorf("it was asked again, with %d bytes", n)
 	}
 }
 
