@@ -123,7 +123,15 @@ func (c *Client) askAccount(ctx context.Context, s *session, account store.Accou
 		now.Err = c.classify(op, err, nil)
 		return
 	}
-	theirs, err := call(job, func() (acme.Account, error) { return core.Accounts.Get(account.URL) })
+	theirs, err := retry(ctx, func() (acme.Account, error) {
+		// A nonce of its own: a question must not use up what an order counts on.
+		nonce, err := s.newNonce(ctx)
+		if err != nil {
+			return acme.Account{}, fmt.Errorf("fetching a nonce: %w", err)
+		}
+		job.lend(nonce)
+		return core.Accounts.Get(account.URL)
+	})
 	p, answered := errors.AsType[*problem](err)
 	switch {
 	case err == nil && theirs.Status != "" && theirs.Status != acme.StatusValid:

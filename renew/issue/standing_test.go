@@ -87,6 +87,25 @@ func TestStandingOfACAThatIsWell(t *testing.T) {
 	}
 }
 
+func TestAQuestionTakesNoNonceThatAnOrderCountsOn(t *testing.T) {
+	d := &disguise{}
+	b := start(t, acmetest.Options{Middleware: d.wrap})
+	b.issue(b.cert("www", "www.example.com"), renew.Version{})
+	n := &b.client.sessions["test"].nonces
+	before, ok := n.take()
+	if !ok {
+		t.Fatal("an order left no nonce")
+	}
+	n.put(before)
+	d.set(func(w *httptest.ResponseRecorder) { w.Header().Del("Replay-Nonce") })
+	if s := b.standing(); s.Err == nil {
+		t.Error("a CA without nonces is in order")
+	}
+	if after, ok := n.take(); !ok || after != before {
+		t.Errorf("the nonce is gone, there is %q", after)
+	}
+}
+
 func TestStandingOfAnAccountThatIsGone(t *testing.T) {
 	for name, lose := range map[string]func(b *bench, a store.Account){
 		"deactivated": func(b *bench, a store.Account) {
