@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -126,9 +127,9 @@ const (
 )
 
 // Obstacles judges what the last preflight found. It is OK alone where the facts
-// refute it: a name that this host can't reach at all, but for which a
-// certificate was issued all the same while that was so, stands behind an
-// address translation or a firewall that keeps this host from its own address.
+// refute it: a name that this host can't reach at all, or an address to which it
+// has no route, but for which a certificate was issued all the same while that
+// was so. It stands behind an address translation, a proxy or a firewall.
 func Obstacles(now time.Time, c Cert, f Facts) []Obstacle {
 	last := f.Journal.Preflight
 	if last.Of != c.settings() {
@@ -140,9 +141,9 @@ func Obstacles(now time.Time, c Cert, f Facts) []Obstacle {
 		switch {
 		case o.Reason == EndpointUnreachable && looked(o.Subject, c, f):
 			continue // a proof tells it better, and sooner
-		case o.Reason == Port80Unreachable && reached(o, c, f):
+		case (o.Reason == Port80Unreachable || o.Reason == AddressUnseen) && reached(o, c, f):
 			o.Level = OK
-			o.Detail += "; but a certificate was issued since, so the CA reaches it"
+			o.Detail += "; but a certificate was issued all the same"
 		case !f.Held.valid(now):
 			o.Level = Critical
 		}
@@ -161,7 +162,8 @@ func looked(address string, c Cert, f Facts) bool {
 
 func reached(o Obstacle, c Cert, f Facts) bool {
 	held := f.Held
-	if held.N == 0 || held.IssuedAt.IsZero() || !slices.Contains(held.Names, o.Subject) ||
+	name, _, _ := strings.Cut(o.Subject, " ") // the kind of record may stand behind it
+	if held.N == 0 || held.IssuedAt.IsZero() || !slices.Contains(held.Names, name) ||
 		!slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.Directory == held.Directory }) {
 		return false
 	}

@@ -99,6 +99,7 @@ func TestAPreflightIsBehindEveryOtherStepAndInNobodysWay(t *testing.T) {
 
 func TestHowAnObstacleIsJudged(t *testing.T) {
 	unreachable := Obstacle{Reason: Port80Unreachable, Subject: "example.com", Detail: "no answer in time"}
+	unseen := Obstacle{Reason: AddressUnseen, Subject: "example.com AAAA", Detail: "network is unreachable"}
 	endpoint := Obstacle{Reason: EndpointUnreachable, Subject: "127.0.0.1:443", Detail: "connection refused"}
 	caa := Obstacle{Reason: CAAForbids, Subject: "example.com", Detail: "it names another CA"}
 	for _, tc := range []struct {
@@ -119,6 +120,13 @@ func TestHowAnObstacleIsJudged(t *testing.T) {
 		}, Attention},
 		{"it was issued for other names: attention", unreachable, func(_ *Cert, f *Facts) {
 			f.Held.IssuedAt, f.Held.Names = t0.Add(2*time.Hour), []string{"www.example.com"}
+		}, Attention},
+		{"no route to one address since long after the issue: attention", unseen, nil, Attention},
+		{"no route to one address when a certificate was issued: no alarm", unseen, func(_ *Cert, f *Facts) {
+			f.Held.IssuedAt = t0.Add(2 * time.Hour)
+		}, OK},
+		{"a dead address when a certificate was issued: attention", Obstacle{Reason: AddressDead, Subject: "example.com AAAA"}, func(_ *Cert, f *Facts) {
+			f.Held.IssuedAt = t0.Add(2 * time.Hour)
 		}, Attention},
 		{"a newer proof tells of the endpoint: not told", endpoint, func(_ *Cert, f *Facts) {
 			f.Journal.Proofs[0].CheckedAt = t0.Add(2 * time.Hour)

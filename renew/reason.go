@@ -65,6 +65,7 @@ const (
 	DNSFailing          Reason = "dns-failing"          // SERVFAIL, a refusal, or no answer
 	NoAddress           Reason = "no-address"           // a name has neither A nor AAAA
 	AddressDead         Reason = "address-dead"         // one address of a name does not answer, others do
+	AddressUnseen       Reason = "address-unseen"       // this host has no route to one address of a name
 	Port80Unreachable   Reason = "port-80-unreachable"  // no address of a name answers at the http-01 port
 	ChallengeUnanswered Reason = "challenge-unanswered" // it answers, with something else than the token
 	SolverUnusable      Reason = "solver-unusable"      // a token could not be published

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/certvigil/certvigil/renew"
 )
@@ -54,14 +55,19 @@ func (l *look) reach(ctx context.Context, name string, addresses []netip.Addr, p
 	if ctx.Err() != nil {
 		return nil
 	}
+	return verdict(name, port, addresses, errs)
+}
+
+// verdict makes obstacles of what came of each address; nil is the token.
+func verdict(name string, port uint16, addresses []netip.Addr, errs []error) []renew.Obstacle {
 	var dead, wrong []string
-	families := map[string][]string{}
+	families := map[string]*family{"A": {}, "AAAA": {}}
 	for i, err := range errs {
 		at := netip.AddrPortFrom(addresses[i], port).String()
 		if _, unreachable := errors.AsType[*deadError](err); unreachable {
 			says := at + ": " + err.Error()
 			dead = append(dead, says)
-			families[record(addresses[i])] = append(families[record(addresses[i])], says)
+			families[record(addresses[i])].add(says, unrouted(err))
 		} else if err != nil {
 			wrong = append(wrong, at+" "+err.Error())
 		}
@@ -74,10 +80,8 @@ func (l *look) reach(ctx context.Context, name string, addresses []netip.Addr, p
 		families = nil
 	}
 	for _, kind := range []string{"A", "AAAA"} {
-		if says := families[kind]; len(says) > 0 {
-			found = append(found, renew.Obstacle{Reason: renew.AddressDead, Subject: name + " " + kind,
-				Detail: "it does not answer from here, while others do: " + strings.Join(says, "; "),
-				Remedy: fmt.Sprintf("Take the %s record out, or have the server listen there: the CA may choose that address.", kind)})
+		if f := families[kind]; f != nil && len(f.dead) > 0 {
+			found = append(found, f.obstacle(name+" "+kind, kind))
 		}
 	}
 	if len(wrong) > 0 {
@@ -86,6 +90,35 @@ func (l *look) reach(ctx context.Context, name string, addresses []netip.Addr, p
 			Remedy: "Have whatever answers there pass /.well-known/acme-challenge/ on to the solver, or serve it from the webroot."})
 	}
 	return found
+}
+
+// family is the addresses of one kind of record that can't be connected to.
+type family struct {
+	dead   []string
+	routed bool // this host has a way to one of them at least
+}
+
+func (f *family) add(says string, unrouted bool) {
+	f.dead = append(f.dead, says)
+	f.routed = f.routed || !unrouted
+}
+
+func (f *family) obstacle(subject, kind string) renew.Obstacle {
+	o := renew.Obstacle{Reason: renew.AddressDead, Subject: subject,
+		Detail: "it does not answer from here, while others do: " + strings.Join(f.dead, "; "),
+		Remedy: fmt.Sprintf("Take the %s record out, or have the server listen there: the CA may choose that address.", kind)}
+	if !f.routed {
+		o.Reason = renew.AddressUnseen
+		o.Detail = "this host has no route to it, so nobody knows whether it answers: " + strings.Join(f.dead, "; ")
+		o.Remedy = fmt.Sprintf("Where the %s record leads to this host, take it out or give the host that address; where it leads to a proxy, look from elsewhere.", kind)
+	}
+	return o
+}
+
+// unrouted tells that a connection was not even tried, for want of a route or of
+// an address of that family.
+func unrouted(err error) bool {
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
 }
 
 // record is the kind of record that an address stands in.

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/certvigil/certvigil/renew"
@@ -161,4 +163,32 @@ func TestEveryPortThatAnIssuerLooksAtIsTried(t *testing.T) {
 	w.cfg.Issuers["other"] = config.Issuer{Name: "other", HTTPPort: closed}
 	w.cert.Issuers = append(w.cert.Issuers, renew.Issuer{Name: "other"})
 	tells(t, w.finds("port-80-unreachable www.example.com"), fmt.Sprint(closed))
+}
+
+func TestAnAddressWithoutARouteIsNotCalledDead(t *testing.T) {
+	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	other := netip.MustParseAddr("2001:db8::2")
+	noRoute, silent := &deadError{syscall.ENETUNREACH}, &deadError{errNoAnswer}
+	for _, tc := range []struct {
+		name      string
+		addresses []netip.Addr
+		errs      []error
+		want      []string
+	}{
+		{"all answer", []netip.Addr{four, six}, []error{nil, nil}, nil},
+		{"no route to one", []netip.Addr{four, six}, []error{nil, noRoute}, []string{"address-unseen www.example.com AAAA"}},
+		{"one is silent", []netip.Addr{four, six}, []error{nil, silent}, []string{"address-dead www.example.com AAAA"}},
+		{"one is silent, to another there is no route", []netip.Addr{four, six, other}, []error{nil, silent, noRoute}, []string{"address-dead www.example.com AAAA"}},
+		{"no route to any", []netip.Addr{six}, []error{noRoute}, []string{"port-80-unreachable www.example.com"}},
+		{"one is silent, one answers nonsense", []netip.Addr{four, six}, []error{errors.New("answers 404"), silent},
+			[]string{"address-dead www.example.com AAAA", "challenge-unanswered www.example.com"}},
+	} {
+		var got []string
+		for _, o := range verdict("www.example.com", 80, tc.addresses, tc.errs) {
+			got = append(got, string(o.Reason)+" "+o.Subject)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+	}
 }
