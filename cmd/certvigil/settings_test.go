@@ -27,6 +27,7 @@ type site struct {
 	KeyType   string
 	Fullchain string // of an output; none where empty
 	Key       string
+	Solver    string // a reference; the only one where empty
 }
 
 var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.FuncMap{
@@ -62,6 +63,9 @@ solver "http" "main" {
 {{$hook := .Reload}}{{range .Sites}}
 certificate {{q .Name}} {
   names = {{list .Names}}
+{{- if .Solver}}
+  solver = {{.Solver}}
+{{- end}}
 {{- if .KeyType}}
   key {
     type = {{q .KeyType}}

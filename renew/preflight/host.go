@@ -25,7 +25,7 @@ const (
 
 // paths looks at every directory that a renewal writes to.
 func (l *look) paths(context.Context) []renew.Obstacle {
-	found := l.folder(l.config.Agent.StateDir, "the state directory", writable)
+	found := l.folder(l.config.Agent.StateDir, "the state directory", makeable)
 	for _, o := range l.cert.Outputs {
 		for _, dir := range install.Folders(o) {
 			found = append(found, l.folder(dir, "a folder of an install block", func(dir string) error { return install.Ready(o, dir) })...)
@@ -50,22 +50,23 @@ func (l *look) folder(dir, what string, ready func(string) error) []renew.Obstac
 	return found
 }
 
-// writable tells whether this process could make files in dir, or make dir where
-// it is not there yet.
+// writable tells whether this process could make files in dir.
 func writable(dir string) error {
-	there := existing(dir)
-	st, err := os.Stat(there)
+	st, err := os.Stat(dir)
 	if err != nil {
 		return err
 	}
 	if !st.IsDir() {
-		return &fs.PathError{Op: "write", Path: there, Err: unix.ENOTDIR}
+		return &fs.PathError{Op: "write", Path: dir, Err: unix.ENOTDIR}
 	}
-	if err := unix.Faccessat(unix.AT_FDCWD, there, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-		return fmt.Errorf("user %d may not write to %s: %w", os.Geteuid(), there, err)
+	if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return fmt.Errorf("user %d may not write to %s: %w", os.Geteuid(), dir, err)
 	}
 	return nil
 }
+
+// makeable is writable for a directory that is made where it is missing.
+func makeable(dir string) error { return writable(existing(dir)) }
 
 // existing is dir, or the closest directory above it that is there.
 func existing(dir string) string {

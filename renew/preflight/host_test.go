@@ -18,7 +18,6 @@ func TestPathsThatCannotBeWrittenAreTold(t *testing.T) {
 	w := newWorld(t, "www.example.com")
 	gone, root := filepath.Join(t.TempDir(), "gone"), t.TempDir()
 	w.cert.Outputs = []renew.Output{{Format: "pem", Key: gone + "/www.key", Fullchain: t.TempDir() + "/www.crt"}}
-	w.cfg.Solvers["webroot.site"] = config.Solver{Type: "webroot", Name: "site", Path: root + "/html"}
 	tells(t, w.finds("path-unwritable "+gone), "a folder of an install block", "does not exist")
 	if err := os.Mkdir(gone, 0o755); err != nil {
 		t.Fatal(err)
@@ -31,6 +30,10 @@ func TestPathsThatCannotBeWrittenAreTold(t *testing.T) {
 	}
 	w.cfg.Agent.StateDir = root + "/file"
 	tells(t, w.finds("path-unwritable "+root+"/file"), "the state directory", "not a directory")
+	w.cfg.Agent.StateDir = root
+	w.cfg.Solvers["webroot.site"] = config.Solver{Type: "webroot", Name: "site", Path: root + "/html"}
+	w.cert.Solver, w.cert.Names = "webroot.site", nil
+	tells(t, w.finds("path-unwritable "+root+"/html"), "the webroot", "no such file")
 }
 
 // mount makes a small file system, which only root can.
