@@ -74,6 +74,7 @@ type Facts struct {
 	Unwritten string        // why the journal could not be written; empty where it could
 	Standings []Standing    // one for each issuer of the Cert, in its order
 	Earliest  time.Time     // the clock can't be right before: the newest pair, and the program, are from then
+	Checking  bool          // a preflight is under way
 	Journal   Journal
 }
 

@@ -181,3 +181,8 @@ func (s *service) Plan(until time.Time) []agent.Planned { return s.agent.Plan(ti
 
 // Request implements status.Source.
 func (s *service) Request(name string, force bool) error { return s.agent.Request(name, force) }
+
+// Preflight implements status.Source.
+func (s *service) Preflight(ctx context.Context, name string) (agent.CertReport, error) {
+	return s.agent.Preflight(ctx, name)
+}

@@ -70,7 +70,7 @@ func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, e
 	parts.Lists = crl.New("certvigil/" + version)
 	parts.Writer.Around = g.disk
 	parts.Built, _ = time.Parse(time.RFC3339, built) // where nobody knows, nothing is ruled out
-	s.agent = agent.New(parts, cfg, issuer)
+	s.agent = agent.New(parts, cfg, s.checked(cfg, issuer))
 	s.inForce(cfg, issuer, g.readAt)
 	return s, nil
 }
@@ -137,10 +137,12 @@ func (s *service) reload() {
 		s.watchFiles(paths, was) // what it lacks may come
 		return
 	}
-	if was.Agent != cfg.Agent {
+	before := was.Agent
+	before.Resolver = cfg.Agent.Resolver // in force from now on
+	if before != cfg.Agent {
 		s.log.Warn("a changed agent block takes a restart", "path", s.path())
 	}
-	s.agent.Reload(cfg, issuer)
+	s.agent.Reload(cfg, s.checked(cfg, issuer))
 	s.inForce(cfg, issuer, began)
 	s.watchFiles(cfg.Sources, cfg)
 	old.Close()

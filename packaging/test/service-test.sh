@@ -132,7 +132,7 @@ check "nothing of the system has failed" is '' systemctl --failed --no-legend
 printf '127.0.0.1 www.test api.test\n' >>/etc/hosts
 eab_key=$(openssl rand -base64 32 | tr '+/' '-_' | tr -d =)
 printf 'kid-1:%s\n' "$eab_key" >/tmp/eab
-systemd-run --quiet --unit=ca /test/ca -roots /etc/ssl/ca-roots.pem -validity 60s -eab /tmp/eab
+systemd-run --quiet --unit=ca /test/ca -roots /etc/ssl/ca-roots.pem -dns /tmp/ca-dns -validity 60s -eab /tmp/eab
 eventually 10 "the CA answers" curl -fsS --cacert /etc/ssl/ca-roots.pem -o /dev/null https://127.0.0.1:14000/dir
 
 # An administrator who enables the socket although nginx has the port: that is a
@@ -206,6 +206,8 @@ certificate "www" {
   endpoint "127.0.0.1:443" {}
 }
 END
+# This system has no DNS but the CA's.
+printf 'agent {\n  resolver = "%s"\n}\n' "$(cat /tmp/ca-dns)" >>/etc/certvigil/certvigil.hcl
 
 # ---- the closed loop ----
 
@@ -220,6 +222,12 @@ check "loop: the key is for nginx's group" is '-rw-r----- certvigil:www-data' mo
 check "loop: the key of the state is for nobody else" \
   is '-rw------- certvigil:certvigil' mode_of "$(readlink -f /var/lib/certvigil/live/www/privkey.pem)"
 eventually 10 "loop: the STATUS line counts it" status_line_has 1
+# As the service's user, in its sandbox, with systemd's socket and its units.
+check "doctor: nothing would stop a renewal" certvigil doctor
+chmod 0500 /etc/nginx/tls
+doctor=$(certvigil doctor || true)
+chmod 0755 /etc/nginx/tls
+check "doctor: a folder that the service may not write to" test -n "$(printf '%s' "$doctor" | grep 'path-unwritable: /etc/nginx/tls')"
 
 # A second one, from conf.d, used by nginx where it lies: root reads its key.
 cat >/etc/certvigil/conf.d/api.hcl <<'END'

@@ -102,6 +102,9 @@ type Agent struct {
 	looked   time.Time                // when a look last ended
 	requests map[string]renew.Request // an operator's word that is not in the journal yet
 	unsaved  map[string]renew.Journal // what the disk would not take; tried again each lap
+	checkups map[string]checkup       // what preflights found that is not in the journal yet
+
+	unchecked []*entry // that wait for a preflight
 }
 
 // New returns an agent for cfg; nothing happens before Run or Settle.
@@ -116,6 +119,7 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, mostRunning), now: wallClock,
 		entries: map[string]*entry{}, parked: map[lane]*queue{}, running: map[lane]int{}, looking: map[*entry]bool{},
 		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
+		checkups: map[string]checkup{},
 	}
 	a.adopt(cfg, issuer, a.now())
 	return a
