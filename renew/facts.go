@@ -68,6 +68,10 @@ type Facts struct {
 	Unwritten string        // why the journal could not be written; empty where it could
 	HoldUntil time.Time     // the issuer takes no order from this account before
 	Journal   Journal
+
+	// ConfiguredAt is when the configuration last changed on disk. Only Promises
+	// asks for it, to tell since when something is wanted; zero where nobody looked.
+	ConfiguredAt time.Time
 }
 
 // OutputState tells whether one output holds the held version.
