@@ -40,7 +40,7 @@ func rootCommand() *cobra.Command {
 	flags.StringVar(&g.logFormat, "log-format", "text", "text or json")
 	root.AddCommand(
 		runCommand(g), applyCommand(g), planCommand(g), statusCommand(g), renewCommand(g),
-		probeCommand(), validateCommand(g), fmtCommand(), versionCommand(),
+		checkCommand(g), probeCommand(), validateCommand(g), fmtCommand(), versionCommand(),
 	)
 	return root
 }

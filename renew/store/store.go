@@ -33,8 +33,9 @@ type Store struct {
 	settled time.Duration // settledAfter
 
 	accounts sync.Mutex // one change of an account at a time
-	mu       sync.Mutex // guards names
+	mu       sync.Mutex // guards what follows
 	names    map[string]*state
+	beat     time.Time // the last Beat that left a sign
 }
 
 // state is what is remembered of one certificate's folder.
