@@ -52,12 +52,11 @@ func (o Options) filled() Options {
 	return o
 }
 
-// Run looks at the certificates of cfg. It returns about o.Timeout later at the
-// latest: a file system that does not answer is an error, as is a state
+// Run looks at the certificates of cfg. It returns within o.Timeout: a file system that does not answer is an error, as is a state
 // directory that can't be read. One that does not exist is a finding.
 func Run(ctx context.Context, now time.Time, cfg *config.Config, o Options) (Result, error) {
 	o = o.filled()
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout-o.Timeout/10)
 	defer cancel()
 	type outcome struct {
 		result Result
@@ -68,9 +67,9 @@ func Run(ctx context.Context, now time.Time, cfg *config.Config, o Options) (Res
 		r, err := look(ctx, now, cfg, o)
 		done <- outcome{r, err}
 	}()
-	// What looks ends with ctx but for the reading of files: a moment more, for
-	// what was seen by then.
-	late := time.NewTimer(o.Timeout + o.Timeout/10)
+	// What looks ends with ctx but for the reading of files; the rest of the time is
+	// for what was seen by then.
+	late := time.NewTimer(o.Timeout)
 	defer late.Stop()
 	select {
 	case out := <-done:

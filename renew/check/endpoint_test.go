@@ -55,6 +55,15 @@ func TestTheJournalsWordOnEndpoints(t *testing.T) {
 	}))
 	h.run(Options{NoEndpoints: true}, Warning, "not-served: "+h.server.address+" for www.example.com: serves another")
 	h.run(Options{}, OK)
+	// One process in four has the old certificate: the agent, which looks five
+	// times, is believed while it goes on saying so.
+	for age, want := range map[time.Duration]State{time.Minute: Warning, 10 * time.Minute: OK} {
+		must(t, h.st.Record("www", renew.Journal{
+			Proofs: []renew.Proof{{Address: h.server.address, Name: name, Version: 1, Error: "serves another", CheckedAt: h.now.Add(-age)}},
+			Verify: renew.Trouble{Count: 3, Last: h.now.Add(-age), RetryAt: h.now.Add(time.Minute)},
+		}))
+		h.run(Options{}, want, "not_served=0;")
+	}
 }
 
 func TestABrokenPair(t *testing.T) {

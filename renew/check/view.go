@@ -58,7 +58,7 @@ func (v view) judge(now time.Time, cfg *config.Config, o Options, r *Result) {
 		return
 	}
 	for _, f := range renew.Health(now, v.cert, v.facts).Findings {
-		if state := stateOf(f.Level); state != OK && !v.judgedHere(f.Reason) {
+		if state := stateOf(f.Level); state != OK && !v.judgedHere(now, f.Reason) {
 			say(state, "%s: %s", f.Reason, f.Detail)
 		}
 	}
@@ -83,15 +83,31 @@ func (v view) judge(now time.Time, cfg *config.Config, o Options, r *Result) {
 // judgedHere tells whether Health's word counts for nothing: the limits of how
 // much may be left are this check's own, and its own look at an endpoint is
 // newer than the journal's.
-func (v view) judgedHere(why renew.Reason) bool {
+func (v view) judgedHere(now time.Time, why renew.Reason) bool {
 	switch why {
 	case renew.Overdue:
 		return true
 	case renew.NotServed, renew.ServedExpiring, renew.Unverifiable:
-		return v.proofs != nil
+		return v.proofs != nil && !v.disputed(now)
 	}
 	return false
 }
+
+// disputed tells whether the agent keeps seeing what one handshake did not: a
+// server of which one process in four still has the old certificate shows the
+// new one at most looks, and never five times in a row for long.
+func (v view) disputed(now time.Time) bool {
+	t := v.facts.Journal.Verify
+	if t.Count < disputedTries || now.Sub(t.Last) > disputedFor {
+		return false
+	}
+	return !slices.ContainsFunc(v.proofs, func(p renew.Proof) bool { return !p.Served })
+}
+
+const (
+	disputedTries = 3
+	disputedFor   = 5 * time.Minute // the agent looks once a minute while it fails
+)
 
 func stateOf(l renew.Level) State {
 	switch l {
