@@ -192,7 +192,7 @@ func TestEveryStepAheadIsAPromise(t *testing.T) {
 		return Trouble{Count: rnd.IntN(3), Class: []Class{Transient, Limited}[rnd.IntN(2)], Last: at(), RetryAt: at()}
 	}
 	seen := map[Do]int{}
-	for range 20_000 {
+	for range 10_000 {
 		c, f := wantCert(), servedAt(time.Duration(rnd.Int64N(int64(398*day))))
 		c.Hooks = []string{"nginx", "mail"}
 		now := at()

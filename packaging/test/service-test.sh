@@ -261,6 +261,7 @@ check "check: nobody else may look" \
 systemctl start certvigil.service
 eventually 60 "check: passes again" systemctl start certvigil-check.service
 check "check: nothing has failed any more" is '' systemctl --failed --no-legend
+before=$(pid)
 
 # A hook that is a program runs inside the sandbox. It looks up a name, which the C
 # library likes to do with netlink, and nobody proves this certificate.

@@ -118,6 +118,18 @@ func TestARenewalThatIsLate(t *testing.T) {
 	}
 }
 
+// A chain that ends before its leaf is the end.
+func TestAnIntermediateThatEndsFirst(t *testing.T) {
+	for age, want := range map[time.Duration]State{30 * day: OK, 45 * day: Warning, 48 * day: Warning, 54 * day: Critical} {
+		h := newHost(t, 59*day, 90*day)
+		n, err := h.st.Commit("www", makePair(t, h.now.Add(-age).Truncate(time.Second), 90*day, 60*day).bundle)
+		must(t, err)
+		must(t, h.st.Link("www", n))
+		h.prove(h.now.Add(-time.Second))
+		h.run(Options{NoEndpoints: true}, want, "next expiry www in "+span(60*day-age-time.Second))
+	}
+}
+
 func TestAStateDirectoryThatDoesNotExist(t *testing.T) {
 	h := newHost(t, 10*day, 90*day)
 	h.cfg.Agent.StateDir = h.dir + "-not"

@@ -50,11 +50,17 @@ type pair struct {
 // newPair makes a certificate that was issued so long ago, for that lifetime.
 func newPair(t *testing.T, now time.Time, age, lifetime time.Duration) pair {
 	t.Helper()
+	return makePair(t, now.Add(-age).Truncate(time.Second), lifetime, 1000*day)
+}
+
+// makePair makes one that is valid from then on, under a CA that lives for so
+// long.
+func makePair(t *testing.T, from time.Time, lifetime, caLifetime time.Duration) pair {
+	t.Helper()
 	caKey, key := newKey(t), newKey(t)
-	from := now.Add(-age).Truncate(time.Second)
 	ca := &x509.Certificate{
 		SerialNumber: big.NewInt(serials.Add(1)), Subject: pkix.Name{CommonName: "CA"},
-		NotBefore: from.Add(-time.Hour), NotAfter: from.Add(1000 * day), IsCA: true, BasicConstraintsValid: true,
+		NotBefore: from.Add(-time.Hour), NotAfter: from.Add(caLifetime), IsCA: true, BasicConstraintsValid: true,
 	}
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(serials.Add(1)), DNSNames: []string{name}, NotBefore: from, NotAfter: from.Add(lifetime),

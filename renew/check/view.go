@@ -127,11 +127,11 @@ func (v view) figure(now time.Time, o Options) Figure {
 	if v.live.Usable() {
 		shown = v.live
 	}
-	end := shown.NotAfter
+	end, slack := shown.NotAfter, renew.Slack(v.cert, renew.Facts{Held: shown})
 	if c := shown.ChainNotAfter; !c.IsZero() && c.Before(end) {
+		slack -= end.Sub(c) // the renewal is due by that end
 		end = c
 	}
-	slack := renew.Slack(v.cert, v.facts)
 	return Figure{v.cert.Name, end.Sub(now), o.Warning.of(slack), o.Critical.of(slack)}
 }
 
