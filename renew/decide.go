@@ -193,7 +193,7 @@ func verifyRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	if !inPlace(f) || len(proofs) == 0 {
 		return Step{}, false
 	}
-	every := min(proofEvery, f.Held.Lifetime()/proofPortion)
+	every := proofInterval(f)
 	again := Step{Do: Verify, Reason: ProofDue}
 	for _, p := range proofs {
 		switch {
@@ -209,6 +209,10 @@ func verifyRule(now time.Time, c Cert, f Facts) (Step, bool) {
 		}
 	}
 	return again, true
+}
+
+func proofInterval(f Facts) time.Duration {
+	return min(proofEvery, f.Held.Lifetime()/proofPortion)
 }
 
 // failingProof: again when the backoff is over. The hooks ran again before it

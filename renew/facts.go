@@ -76,6 +76,10 @@ type Facts struct {
 	Earliest  time.Time     // the clock can't be right before: the newest pair, and the program, are from then
 	Checking  bool          // a preflight is under way
 	Journal   Journal
+
+	// ConfiguredAt is when the configuration last changed on disk. Only Promises
+	// asks for it, to tell since when something is wanted; zero where nobody looked.
+	ConfiguredAt time.Time
 }
 
 // OutputState tells whether one output holds the held version.

@@ -94,6 +94,11 @@ as_nobody() { # GROUP COMMAND...
   setpriv --reuid nobody --regid "$1" --clear-groups --no-new-privs "${@:2}"
 }
 as_agent() { setpriv --reuid certvigil --regid certvigil --init-groups --no-new-privs "$@"; }
+fails_saying() { # TEXT COMMAND...
+  local said
+  if said=$("${@:2}" 2>&1); then return 1; fi
+  grep -qE -- "$1" <<<"$said" || { echo "$said"; return 1; }
+}
 systemd_call() { # METHOD UNIT
   busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 \
     org.freedesktop.systemd1.Manager "$1" ss "$2" replace
@@ -125,7 +130,13 @@ refused "sandbox: so is /usr" inside touch /usr/x
 check "sandbox: there is something in /root" test -e /root/.profile
 refused "sandbox: /root is not to be seen" inside test -e /root/.profile
 check "sandbox: its state is not read-only" inside touch /var/lib/certvigil
+check "check: the timer is enabled" is enabled systemctl is-enabled certvigil-check.timer
+check "check: the timer is active" is active systemctl is-active certvigil-check.timer
+check "check: an idle agent passes" systemctl start certvigil-check.service
+check "check: its line is in the journal" log_has certvigil-check.service 'CERTVIGIL OK - no certificate is configured'
 check "nothing of the system has failed" is '' systemctl --failed --no-legend
+# From here on looks are made by hand: the agent is put through much.
+systemctl stop certvigil-check.timer
 
 # ---- a host with nginx, a CA, and a configuration ----
 
@@ -243,6 +254,23 @@ site api.test /var/lib/certvigil/live/api/fullchain.pem /var/lib/certvigil/live/
 systemctl reload nginx.service
 eventually 90 "conf.d: served from the state directory" served api api.test
 
+# ---- a look from outside ----
+
+eventually 20 "check: two certificates pass" systemctl start certvigil-check.service
+check "check: and are counted" log_has certvigil-check.service 'CERTVIGIL OK - 2 certificates.* endpoints=2;;;0 not_served=0;'
+systemctl stop certvigil.service
+refused "check: fails without an agent" systemctl start certvigil-check.service
+check "check: it has failed" is failed systemctl is-failed certvigil-check.service
+check "check: and says why" log_has certvigil-check.service 'CERTVIGIL WARNING - no agent is running'
+check "check: root at a prompt is told so too, without the service's secrets" \
+  fails_saying 'no agent is running' certvigil check --timeout 1s
+check "check: nobody else may look" \
+  fails_saying "CERTVIGIL UNKNOWN.*the agent's user" as_nobody nogroup certvigil check --timeout 1s
+systemctl start certvigil.service
+eventually 60 "check: passes again" systemctl start certvigil-check.service
+check "check: nothing has failed any more" is '' systemctl --failed --no-legend
+before=$(pid)
+
 # A hook that is a program runs inside the sandbox. It looks up a name, which the C
 # library likes to do with netlink, and nobody proves this certificate.
 cat >/etc/certvigil/conf.d/tool.hcl <<'END'
@@ -354,6 +382,8 @@ socket_since=$(property ActiveEnterTimestampMonotonic certvigil-http.socket)
 before=$(pid)
 check "upgrade: dpkg -i" dpkg -i "$new"
 check "upgrade: another process" another_pid "$before"
+check "upgrade: the timer is active" is active systemctl is-active certvigil-check.timer
+systemctl stop certvigil-check.timer
 check "upgrade: of the new version" version_has "$(dpkg-deb -f "$new" Version)"
 check "upgrade: the agent says so too" is "$(dpkg-deb -f "$new" Version)" status .version
 check "upgrade: the configuration is the administrator's" cmp /tmp/good.hcl /etc/certvigil/certvigil.hcl
@@ -380,7 +410,14 @@ check "stop: within 7 s" test $((SECONDS - stop_began)) -le 7
 check "stop: cleanly" is success property Result
 systemctl start certvigil-http.socket certvigil.service
 
+# A look that has failed must not be told of when there is nothing to look at.
+systemctl start certvigil-check.timer
+systemctl start certvigil-check.service || true # the first, where the timer has begun one
+systemctl stop certvigil.service
+refused "remove: a check fails" systemctl start certvigil-check.service
 check "remove: dpkg -r" dpkg -r certvigil
+refused "remove: the timer runs no more" systemctl is-active certvigil-check.timer
+check "remove: nothing is left that failed" is '' systemctl --failed --no-legend
 refused "remove: nothing runs" pgrep -u certvigil
 refused "remove: no binary" test -e /usr/bin/certvigil
 refused "remove: no unit can be started" systemctl start certvigil.service
@@ -389,6 +426,7 @@ check "remove: so does what nginx reads" test -s /var/lib/certvigil/live/api/pri
 check "remove: nginx serves on" systemctl reload nginx.service
 
 check "install again: dpkg -i" dpkg -i "$new"
+check "install again: the timer is active" is active systemctl is-active certvigil-check.timer
 systemctl start certvigil-http.socket || true
 eventually 15 "install again: active" is active systemctl is-active certvigil.service
 check "install again: the same accounts" is "$account" keys
