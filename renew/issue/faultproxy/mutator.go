@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Mutator alters bodies, the same way for the same seed. Its methods may be called
@@ -20,15 +21,15 @@ func NewMutator(seed uint64) *Mutator {
 	return &Mutator{rng: rand.New(rand.NewPCG(seed, ^seed))}
 }
 
-// Mutate returns body with one to four changes: to a value of its JSON, or, where
-// it is none or by chance, to its bytes. body itself stays as it is.
+// Mutate returns body with one change to a value of its JSON, or more of them, or,
+// where it is none or by chance, to its bytes. body itself stays as it is.
 func (m *Mutator) Mutate(body []byte) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := slices.Clone(body)
-	for range 1 + m.rng.IntN(4) {
+	for again := true; again; again = m.rng.IntN(2) == 0 {
 		var doc any
-		if m.rng.IntN(3) == 0 || json.Unmarshal(out, &doc) != nil {
+		if m.rng.IntN(5) == 0 || json.Unmarshal(out, &doc) != nil {
 			out = m.bytes(out)
 			continue
 		}
@@ -87,8 +88,18 @@ func (m *Mutator) value(doc any) any {
 		i := m.rng.IntN(len(v))
 		v[i] = m.value(v[i])
 		return v
+	case string:
+		if at, err := time.Parse(time.RFC3339, v); err == nil && m.rng.IntN(3) > 0 {
+			return m.moved(at)
+		}
 	}
 	return m.any()
+}
+
+// moved is another time: up to some decades away, more often only a little.
+func (m *Mutator) moved(at time.Time) string {
+	reach := time.Duration(1) << (30 + m.rng.IntN(31)) // a second to 36 years
+	return at.Add(time.Duration(m.rng.Int64N(int64(2*reach))) - reach).Format(time.RFC3339Nano)
 }
 
 func mapKeys(v map[string]any) func(func(string) bool) {
