@@ -1,7 +1,9 @@
 package acmetest
 
 import (
+	"crypto"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -75,7 +77,7 @@ func (c *CA) construct() error {
 	})()
 
 	logger := log.New(c.opts.Log, "pebble ", log.Ltime)
-	c.authority = ca.New(logger, c.store, "", "ecdsa", 0, c.opts.ChainLength, c.opts.profiles())
+	c.authority = ca.New(logger, c.store, "", c.opts.keys(), 0, c.opts.ChainLength, c.opts.profiles())
 	validator := va.New(logger, c.opts.HTTPPort, 0, false, c.dns.addr, c.store)
 	for id, key := range c.opts.EAB {
 		if err := c.store.AddExternalAccountKeyByID(id, key); err != nil {
@@ -176,6 +178,16 @@ func (c *CA) DNS() *DNS { return c.dns }
 // RootPEM returns the root that issued certificates chain to.
 func (c *CA) RootPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.authority.GetRootCert(0).DER})
+}
+
+// Intermediate returns the certificate that signs leaves, and its key, with which
+// a test can sign what this CA never would. The key is nil unless the CA was
+// started with Options.RSA: Pebble gives no other away.
+func (c *CA) Intermediate() (cert *x509.Certificate, key crypto.Signer) {
+	if k := c.authority.GetIntermediateKey(0); k != nil {
+		key = k
+	}
+	return c.authority.GetIntermediateCert(0).Cert, key
 }
 
 // TLSRootPEM returns the root of the API's own certificate.
