@@ -60,6 +60,10 @@ func TestPromises(t *testing.T) {
 			f.failed(Trouble{Count: 2, Class: Limited, Last: t0.Add(61 * day), RetryAt: t0.Add(69 * day)})
 			f.Journal.Request = Request{At: t0.Add(63 * day)}
 		}, Issue, "", Throttled, t0.Add(69 * day)},
+		{"a CA's time that is over counts from then, whoever asked before", t0.Add(64 * day), func(_ *Cert, f *Facts) {
+			f.failed(Trouble{Count: 2, Class: Limited, Last: t0.Add(61 * day), RetryAt: t0.Add(63 * day)})
+			f.Journal.Request = Request{At: t0.Add(62 * day)}
+		}, Issue, "", Lifetime, t0.Add(63 * day)},
 		{"the account's hold lies ahead", t0.Add(61 * day), func(_ *Cert, f *Facts) { f.Standings = []Standing{{HoldUntil: t0.Add(63 * day)}} }, Issue, "", Throttled, t0.Add(63 * day)},
 		{"the account's hold is over", t0.Add(64 * day), func(_ *Cert, f *Facts) { f.Standings = []Standing{{HoldUntil: t0.Add(63 * day)}} }, Issue, "", Lifetime, t0.Add(63 * day)},
 		{"the brake has let go", t0.Add(9 * day), func(c *Cert, f *Facts) {
@@ -117,6 +121,12 @@ func TestPromises(t *testing.T) {
 
 		{"served: again within the hour", t0.Add(time.Minute), nil, Verify, "", ProofDue, t0.Add(time.Hour + time.Second)},
 		{"served, and not looked at since", t0.Add(day), nil, Verify, "", ProofDue, t0.Add(time.Hour + time.Second)},
+		{"of two proofs the older one is due first", t0.Add(day), func(c *Cert, f *Facts) {
+			c.Endpoints[0].Names = []string{"www.example.com", "example.com"}
+			p := f.Journal.Proofs[0]
+			p.Name, p.CheckedAt = "www.example.com", t0.Add(10*time.Minute)
+			f.Journal.Proofs = append(f.Journal.Proofs, p)
+		}, Verify, "", ProofDue, t0.Add(time.Hour + time.Second)},
 		{"never proved: since the hooks ran", t0.Add(day), func(_ *Cert, f *Facts) {
 			f.Journal.Proofs = nil
 			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(time.Hour), Saw: "as it is"}

@@ -74,6 +74,14 @@ func TestAnAgentThatDoesNotStayUpIsNoticed(t *testing.T) {
 	h.run(Options{}, Warning, "started 5 times within 7m")
 	h.started(40*time.Minute, 42*time.Minute, 44*time.Minute, 46*time.Minute, 48*time.Minute)
 	h.run(Options{}, OK) // it has stayed up since
+
+	// Its starts do not begin anew what it promised.
+	h = newHost(t, 20*time.Minute, time.Hour)
+	h.prove(h.now.Add(-20 * time.Minute))
+	h.started(time.Second)
+	h.run(Options{}, OK)
+	h.started(time.Second, 5*time.Minute, 10*time.Minute, 15*time.Minute, 19*time.Minute)
+	h.run(Options{}, Warning, "started 5 times", "overdue: verify www")
 }
 
 func TestWhatWasNotDoneInTimeIsOverdue(t *testing.T) {
