@@ -23,6 +23,7 @@ func Believable(now time.Time, f Facts) Facts {
 	}
 	j := f.Journal
 	j.Install, j.Verify, j.Advise, j.Enroll = believe(j.Install), believe(j.Verify), believe(j.Advise), believe(j.Enroll)
+	j.Adopt = believe(j.Adopt)
 	j.Issuers = nil
 	for label, t := range f.Journal.Issuers {
 		if t = believe(t); t.Count > 0 {
@@ -41,6 +42,9 @@ func Believable(now time.Time, f Facts) Facts {
 	}
 	if ahead(j.Placed.At) {
 		j.Placed = Placed{}
+	}
+	if ahead(j.Adopted.At) {
+		j.Adopted = Placed{}
 	}
 	j.Issued, j.Hooks = nil, nil
 	for _, i := range f.Journal.Issued {

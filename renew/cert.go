@@ -39,6 +39,7 @@ type Cert struct {
 	ARI          bool       // ask the CA when to renew (RFC 9773)
 	Rescue       bool       // rather without a name that does not validate than not at all
 	Window       Window     // when renewals are wanted that can wait; zero means any time
+	OnChange     OnChange   // what is done about a pair that someone else puts in place; empty means Adopting
 	Outputs      []Output   // the operator's own paths, beside live/<name>
 	Hooks        []string   // run in this order after an install
 	Endpoints    []Endpoint // what must serve it; none means that nobody proves it

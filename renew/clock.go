@@ -2,9 +2,14 @@ package renew
 
 import "time"
 
+// clockSlack is how far the clocks of two CAs, or ours and one's, may differ
+// without anything being wrong.
+const clockSlack = 5 * time.Minute
+
 // Earliest returns the latest moment that the pairs themselves show to have
 // come: each was valid when it was issued, so a clock that says less is wrong.
-// A machine may boot without one. Nothing is issued until it is right.
+// A machine may boot without one. Nothing is issued until it is right. Zero
+// where there is no pair.
 func Earliest(versions []Version) time.Time {
 	var at time.Time
 	for _, v := range versions {
@@ -12,5 +17,8 @@ func Earliest(versions []Version) time.Time {
 			at = later(at, v.NotBefore)
 		}
 	}
-	return at
+	if at.IsZero() {
+		return at
+	}
+	return at.Add(-clockSlack)
 }

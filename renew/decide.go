@@ -13,7 +13,7 @@ type rule func(now time.Time, c Cert, f Facts) (Step, bool)
 // comes first, then what gets a new one, so that a hook or an endpoint that
 // keeps failing never holds back a renewal.
 func rules() []rule {
-	return []rule{installRule, issueRule, deployRule, verifyRule, adviseRule, enrollRule}
+	return []rule{adoptRule, installRule, issueRule, deployRule, verifyRule, adviseRule, enrollRule}
 }
 
 // Decide returns the one thing to do next for c: the first rule whose time has
@@ -50,16 +50,16 @@ func Ahead(now time.Time, c Cert, f Facts) []Step {
 	return steps
 }
 
-func installRule(_ time.Time, _ Cert, f Facts) (Step, bool) {
+func installRule(_ time.Time, c Cert, f Facts) (Step, bool) {
 	reason := Reason("")
 	switch {
 	case f.Held.N == 0:
 		return Step{}, false // nothing whole to put in place
-	case f.Live != f.Held.N:
+	case f.Live != f.Held.N && !LeftAlone(c, f, AtLive):
 		reason = InstallPending
 	default:
-		for _, o := range f.Outputs {
-			if !o.InPlace {
+		for i, o := range f.Outputs {
+			if !o.InPlace && !LeftAlone(c, f, i) {
 				reason = o.Reason
 				break
 			}
@@ -69,7 +69,7 @@ func installRule(_ time.Time, _ Cert, f Facts) (Step, bool) {
 		return Step{}, false
 	}
 	s := Step{Do: Install, Reason: reason, At: f.Journal.Placed.next(f.Held.N)}
-	return retried(s, f.Journal.Install, f.Journal.Request), true
+	return yields(c, f, retried(s, f.Journal.Install, f.Journal.Request))
 }
 
 // Somebody who writes at the same paths is answered at once, then ever more
@@ -152,16 +152,20 @@ func DueHooks(now time.Time, c Cert, f Facts) []string {
 }
 
 // hookPending tells whether h still has to run: it never returned 0 for the
-// live version, or what lies at the paths is not what it was when it did.
+// live version, or what lies at the paths is not what it was when it did. What
+// someone else put there is adopted or replaced first.
 func hookPending(h string, f Facts) bool {
 	rec := f.Journal.Hooks[h]
-	return rec.Acknowledged != f.Live || (rec.Saw != "" && rec.Saw != f.Seen)
+	return rec.Acknowledged != f.Live || (rec.Saw != "" && rec.Saw != f.Seen && len(f.Foreign) == 0)
 }
 
 // reloadInVain tells whether an endpoint was seen with another certificate
 // after every hook had returned 0. Once the hooks ran again they get another
 // proof before they are blamed again.
 func reloadInVain(c Cert, f Facts) bool {
+	if c.OnChange == Alarming && len(f.Foreign) > 0 {
+		return false // what is served may be somebody else's, as the operator wants it
+	}
 	for _, p := range LiveProofs(c, f) {
 		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() {
 			continue

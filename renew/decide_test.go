@@ -372,6 +372,11 @@ func TestDecideIsTotal(t *testing.T) {
 		if maybe() {
 			f.ChangedAt = at()
 		}
+		if maybe() {
+			c.OnChange = append(OnChanges, "")[rnd.IntN(4)]
+			f.Outputs = []OutputState{{InPlace: maybe(), Reason: InstallPending}}
+			f.Foreign = []Foreign{{Place: rnd.IntN(3) - 1, Fault: []string{"", "no"}[rnd.IntN(2)], NotAfter: at(), ChangedAt: at(), Since: at()}}
+		}
 		s := Decide(now, c, f)
 		if s.At.Before(now) || s.Reason == "" || s.Do == "" {
 			t.Fatalf("step %+v at %s of %+v", s, now, f)

@@ -20,6 +20,9 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 		s.At, s.Reason = at, Braked
 	}
 	s = windowed(now, c, f, wanted, s)
+	if at := unsettled(f); at.After(s.At) {
+		s.At, s.Reason = at, ForeignChange // it may be better than what is held, or than nothing
+	}
 	if f.Earliest.After(now) && f.Earliest.After(s.At) {
 		// The clock is behind: what is due can't be told, and a CA would be asked for
 		// what is not. Once it is right, this is in the past.
@@ -72,6 +75,8 @@ func differs(now time.Time, c Cert, f Facts) Reason {
 		return f.Newest.Fault // an older pair holds the fort
 	case !now.Before(held.NotAfter):
 		return Expired
+	case held.Foreign && Covers(held.Names, c.Names):
+		return "" // what it is was for someone else to choose
 	case nameSet(held.Names) != c.Set() && len(LeftOut(c, held)) == 0:
 		return NamesDiffer
 	case held.KeyType != c.KeyType:

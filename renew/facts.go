@@ -26,6 +26,7 @@ type Version struct {
 	Profile   string
 	Reason    Reason // why it was ordered
 	IssuedAt  time.Time
+	Foreign   bool // put in place by someone else, and adopted
 	Untrusted bool // its root is neither one of the system's nor one of the issuer's trust_roots
 }
 
@@ -65,6 +66,7 @@ type Facts struct {
 	Newest    Version       // the highest version number on disk, whole or not
 	Held      Version       // Best of the versions on disk
 	Live      int           // the version that live/<name> points at; 0 where it points at none
+	Foreign   []Foreign     // what someone else put in place; empty for Restoring
 	Outputs   []OutputState // one for each Output of the Cert, in its order
 	ChangedAt time.Time     // when the live link or an output last changed on disk
 	Seen      string        // stands for what lies at the live link and the outputs: equal where nothing changed

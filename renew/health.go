@@ -63,7 +63,7 @@ const (
 // Health judges c. Like Decide it is pure and total.
 func Health(now time.Time, c Cert, f Facts) Verdict {
 	var found []Finding
-	for _, look := range []func(time.Time, Cert, Facts) []Finding{pairHealth, issueHealth, deployHealth, proofHealth} {
+	for _, look := range []func(time.Time, Cert, Facts) []Finding{pairHealth, issueHealth, deployHealth, proofHealth, foreignHealth} {
 		found = append(found, look(now, c, f)...)
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Compare(b.Level.rank(), a.Level.rank()) })

@@ -12,6 +12,8 @@ type Journal struct {
 	Enroll  Trouble               `json:"enroll,omitzero"`
 	Install Trouble               `json:"install,omitzero"`
 	Placed  Placed                `json:"placed,omitzero"`
+	Adopted Placed                `json:"adopted,omitzero"` // how often a pair of someone else's was adopted
+	Adopt   Trouble               `json:"adopt,omitzero"`
 	Verify  Trouble               `json:"verify,omitzero"`
 	Hooks   map[string]HookRecord `json:"hooks,omitempty"`  // by the hook's label
 	Proofs  []Proof               `json:"proofs,omitempty"` // the last one for each endpoint and name

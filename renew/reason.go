@@ -28,6 +28,7 @@ const (
 const (
 	InstallPending Reason = "install-pending" // the live link or an output does not show the newest pair
 	Drift          Reason = "drift"           // an output was changed by someone else
+	ForeignChange  Reason = "foreign-change"  // someone else put another pair in place
 	HookPending    Reason = "hook-pending"    // a hook has not acknowledged this version
 	NotProved      Reason = "not-proved"      // no handshake has shown this version yet
 	NotServed      Reason = "not-served"      // an endpoint answers with another certificate

@@ -12,6 +12,7 @@ const (
 	Preflight Do = "preflight" // look for what would stop a renewal
 	Issue     Do = "issue"     // order a certificate, or go on with the order in flight
 	Enroll    Do = "enroll"    // register an account at an issuer that may be needed
+	Adopt     Do = "adopt"     // take over a pair that someone else put in place
 	Install   Do = "install"   // switch the live link, write the outputs
 	Deploy    Do = "deploy"    // run the hooks that have not acknowledged
 	Verify    Do = "verify"    // handshake with every endpoint

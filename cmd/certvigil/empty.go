@@ -20,8 +20,9 @@ func (emptyStore) Journal(string) (renew.Journal, error)    { return renew.Journ
 func (emptyStore) Account(string, string) (store.Account, bool, error) {
 	return store.Account{}, false, nil
 }
-func (emptyStore) LiveDir(string) string                  { return "" }
-func (emptyStore) Read(string, int) (store.Bundle, error) { return store.Bundle{}, errNoState }
-func (emptyStore) Link(string, int) error                 { return errNoState }
-func (emptyStore) Prune(string, int, ...int) error        { return errNoState }
-func (emptyStore) Record(string, renew.Journal) error     { return errNoState }
+func (emptyStore) LiveDir(string) string                    { return "" }
+func (emptyStore) Read(string, int) (store.Bundle, error)   { return store.Bundle{}, errNoState }
+func (emptyStore) Commit(string, store.Bundle) (int, error) { return 0, errNoState }
+func (emptyStore) Link(string, int) error                   { return errNoState }
+func (emptyStore) Prune(string, int, ...int) error          { return errNoState }
+func (emptyStore) Record(string, renew.Journal) error       { return errNoState }

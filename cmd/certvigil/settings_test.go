@@ -26,6 +26,7 @@ type site struct {
 	Issuers   string // of a list, in HCL; the only one where empty
 	Fullchain string // of an output; none where empty
 	Key       string
+	OnChange  string
 }
 
 var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.FuncMap{
@@ -66,6 +67,9 @@ certificate {{q .Name}} {
   key {
     type = {{q .KeyType}}
   }
+{{- end}}
+{{- if .OnChange}}
+  on_change = {{q .OnChange}}
 {{- end}}
 {{- if .Fullchain}}
   install "pem" {

@@ -27,6 +27,7 @@ type Store interface {
 	Versions(name string) ([]renew.Version, error)
 	Live(name string) (n int, changedAt time.Time, err error)
 	Read(name string, n int) (store.Bundle, error)
+	Commit(name string, b store.Bundle) (int, error)
 	Link(name string, n int) error
 	LiveDir(name string) string
 	Prune(name string, keep int, spare ...int) error

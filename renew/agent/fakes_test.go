@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,26 +21,26 @@ import (
 // host is everything outside of the agent, in memory: the state directory, a
 // CA, a server that loads the live version when its hook runs, and its clients.
 type host struct {
-	now       func() time.Time
-	mu        sync.Mutex
-	lifetime  time.Duration
-	directory string
-	versions  map[string][]renew.Version
-	live      map[string]int
-	changed   map[string]time.Time
-	journals  map[string]renew.Journal
-	serving   map[string]int // what the server has loaded
+	now      func() time.Time
+	mu       sync.Mutex
+	lifetime time.Duration
+	versions map[string][]renew.Version
+	live     map[string]int
+	changed  map[string]time.Time
+	journals map[string]renew.Journal
+	serving  map[string]int // what the server has loaded
 
-	issue   func(ctx context.Context, c renew.Cert) error // before a certificate is made
-	hook    func(ctx context.Context, e hooks.Event) error
-	advise  func(*renew.Advice) // what the CA says
-	read    func(name string)   // when the versions are read
-	linked  func()              // when the live link is switched
-	lies    bool                // the reload returns 0 and does nothing
-	full    error               // what Record answers
-	issued  map[string][]time.Time
-	reloads map[string]int
-	proofs  int
+	issue    func(ctx context.Context, c renew.Cert) error // before a certificate is made
+	hook     func(ctx context.Context, e hooks.Event) error
+	advise   func(*renew.Advice) // what the CA says
+	read     func(name string)   // when the versions are read
+	linked   func()              // when the live link is switched
+	lies     bool                // the reload returns 0 and does nothing
+	full     error               // what Record answers
+	issued   map[string][]time.Time
+	enrolled []string // directories at which there is an account
+	reloads  map[string]int
+	proofs   int
 }
 
 func newHost(lifetime time.Duration) *host {
@@ -49,7 +50,7 @@ func newHost(lifetime time.Duration) *host {
 		journals: map[string]renew.Journal{}, serving: map[string]int{},
 		issue:  func(context.Context, renew.Cert) error { return nil },
 		hook:   func(context.Context, hooks.Event) error { return nil },
-		advise: func(*renew.Advice) {}, read: func(string) {}, linked: func() {}, directory: "https://ca/dir",
+		advise: func(*renew.Advice) {}, read: func(string) {}, linked: func() {},
 		issued: map[string][]time.Time{}, reloads: map[string]int{},
 	}
 }
@@ -70,8 +71,17 @@ func (h *host) Live(name string) (int, time.Time, error) {
 
 func (h *host) Read(string, int) (store.Bundle, error) { return store.Bundle{}, nil }
 func (h *host) LiveDir(name string) string             { return "/live/" + name }
-func (h *host) Account(string, string) (store.Account, bool, error) {
-	return store.Account{}, false, nil
+func (h *host) Account(directory, _ string) (store.Account, bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Contains(h.enrolled, directory) {
+		return store.Account{}, false, nil
+	}
+	return store.Account{URL: directory + "/account"}, true, nil
+}
+
+func (h *host) Commit(string, store.Bundle) (int, error) {
+	return 0, errors.New("nothing is adopted here")
 }
 
 func (h *host) Link(name string, n int) error {
@@ -110,7 +120,7 @@ func (h *host) Record(name string, j renew.Journal) error {
 	return nil
 }
 
-func (h *host) Issue(ctx context.Context, c renew.Cert, _ renew.Version, _ renew.Reason) (int, error) {
+func (h *host) Issue(ctx context.Context, c renew.Cert, _ renew.Version, why renew.Reason) (int, error) {
 	h.mu.Lock()
 	issue := h.issue
 	h.mu.Unlock()
@@ -126,13 +136,18 @@ func (h *host) Issue(ctx context.Context, c renew.Cert, _ renew.Version, _ renew
 	}
 	h.versions[c.Name] = append(h.versions[c.Name], renew.Version{
 		N: n, Fingerprint: fmt.Sprintf("%s-%d", c.Name, n), CertID: fmt.Sprintf("%s-%d", c.Name, n), Names: c.Names, KeyType: c.KeyType,
-		NotBefore: now, NotAfter: now.Add(h.lifetime), IssuedAt: now, Issuer: "ca", Directory: h.directory,
+		NotBefore: now, NotAfter: now.Add(h.lifetime), IssuedAt: now, Issuer: c.Issuers[0].Name, Directory: c.Issuers[0].Directory, Reason: why,
 	})
 	h.issued[c.Name] = append(h.issued[c.Name], now)
 	return n, nil
 }
 
-func (h *host) Enroll(context.Context, renew.Cert) error { return nil }
+func (h *host) Enroll(_ context.Context, c renew.Cert) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.enrolled = append(h.enrolled, c.Issuers[0].Directory)
+	return nil
+}
 
 func (h *host) Advise(_ context.Context, _ renew.Cert, held renew.Version) (renew.Advice, error) {
 	now := h.now()

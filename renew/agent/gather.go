@@ -19,11 +19,13 @@ type gathering struct {
 	cert    renew.Cert
 	built   time.Time
 	request *renew.Request
-	unsaved *renew.Journal // what is in hand; nil once it is written
+	unsaved *renew.Journal  // what is in hand; nil once it is written
+	foreign []renew.Foreign // what the look before saw
 }
 
 func (g *gathering) facts(now time.Time) (renew.Facts, error) {
 	f, err := Gather(now, g.store, g.config, g.cert)
+	f.Foreign = noticed(now, g.foreign, f.Foreign)
 	if g.built.After(f.Earliest) {
 		f.Earliest = g.built
 	}
@@ -79,6 +81,9 @@ func Gather(now time.Time, st Store, cfg *config.Config, c renew.Cert) (renew.Fa
 	if f.Held.N > 0 && len(c.Outputs) > 0 {
 		err = gatherOutputs(st, c, &f)
 	}
+	if err == nil {
+		gatherForeign(now, st, cfg, c, versions, &f)
+	}
 	return renew.Believable(now, f), err
 }
 
@@ -119,7 +124,7 @@ func standings(st Store, cfg *config.Config, c renew.Cert) ([]renew.Standing, er
 func issuances(c renew.Cert, counted []renew.Issuance, versions []renew.Version) []renew.Issuance {
 	all := slices.Clone(counted)
 	for _, v := range versions {
-		known := v.IssuedAt.IsZero() || slices.ContainsFunc(all, func(i renew.Issuance) bool {
+		known := v.IssuedAt.IsZero() || v.Foreign || slices.ContainsFunc(all, func(i renew.Issuance) bool {
 			return i.At.Equal(v.IssuedAt)
 		})
 		if !known {

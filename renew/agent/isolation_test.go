@@ -23,7 +23,6 @@ func atCA(cfg *config.Config, cert int, directory string) {
 // accepts and never answers, and one that another CA would renew is due.
 func TestADeadCAStarvesNobodyElse(t *testing.T) {
 	h := newHost(20 * day)
-	h.directory = "https://good/dir"
 	h.issue = func(ctx context.Context, c renew.Cert) error {
 		if c.Name != "healthy" {
 			<-ctx.Done()
@@ -36,7 +35,7 @@ func TestADeadCAStarvesNobodyElse(t *testing.T) {
 		names = append(names, fmt.Sprintf("dead%03d", i))
 	}
 	cfg := configOf(names...)
-	atCA(cfg, 0, h.directory)
+	atCA(cfg, 0, "https://good/dir")
 	for i := range 80 {
 		atCA(cfg, i+1, "https://dead/dir")
 	}

@@ -12,12 +12,14 @@ import (
 
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/config"
 )
 
 // job is one step of one certificate under way.
 type job struct {
 	parts  Parts
 	issuer Issuer
+	config *config.Config
 	hooks  map[string]hooks.Hook
 	now    time.Time // the lap's time
 	began  time.Time // with the monotonic clock, to measure how long the step took
@@ -58,6 +60,8 @@ func (j *job) perform(ctx context.Context) {
 		j.issue(bounded)
 	case renew.Enroll:
 		j.enroll(bounded)
+	case renew.Adopt:
+		j.adopt(bounded)
 	case renew.Install:
 		j.install(bounded)
 	case renew.Deploy:
@@ -154,6 +158,8 @@ func troubleOf(n *renew.Journal, do renew.Do) *renew.Trouble {
 	switch do {
 	case renew.Enroll:
 		return &n.Enroll
+	case renew.Adopt:
+		return &n.Adopt
 	case renew.Install:
 		return &n.Install
 	case renew.Advise:

@@ -41,7 +41,7 @@ func limit(do renew.Do) int {
 		return 1024
 	case renew.Verify, look:
 		return 64
-	case renew.Install:
+	case renew.Install, renew.Adopt:
 		return 8
 	default:
 		return 4

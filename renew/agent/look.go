@@ -25,7 +25,7 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 	l := lane{do: look}
 	a.running[l]++
 	a.looking[e] = true
-	g := gathering{store: a.parts.Store, config: a.config, cert: e.cert, built: a.parts.Built}
+	g := gathering{store: a.parts.Store, config: a.config, cert: e.cert, foreign: e.facts.Foreign, built: a.parts.Built}
 	name := e.cert.Name
 	if j, ok := a.unsaved[name]; ok {
 		g.unsaved = &j

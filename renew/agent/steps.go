@@ -100,7 +100,7 @@ func (j *job) version(n int) (renew.Version, error) {
 func (j *job) install(ctx context.Context) {
 	held := j.facts.Held
 	var errs []error
-	if j.facts.Live != held.N {
+	if j.facts.Live != held.N && !renew.LeftAlone(j.cert, j.facts, renew.AtLive) {
 		// Power fails after this: key and certificate have switched together; the
 		// outputs are found to differ at the next start and are written then.
 		if err := j.parts.Store.Link(j.cert.Name, held.N); err != nil {
@@ -112,7 +112,7 @@ func (j *job) install(ctx context.Context) {
 		errs = append(errs, err)
 	} else {
 		for i, o := range j.cert.Outputs {
-			if i < len(j.facts.Outputs) && j.facts.Outputs[i].InPlace {
+			if i < len(j.facts.Outputs) && j.facts.Outputs[i].InPlace || renew.LeftAlone(j.cert, j.facts, i) {
 				continue
 			}
 			errs = append(errs, j.parts.Writer.Write(o, b))

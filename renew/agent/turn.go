@@ -117,7 +117,7 @@ func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry) {
 	e.busy = e.step.Do
 	a.running[l]++
 	j := job{
-		parts: a.parts, issuer: a.issuer, hooks: a.config.Hooks,
+		parts: a.parts, issuer: a.issuer, config: a.config, hooks: a.config.Hooks,
 		now: now, began: time.Now(), cert: e.cert, facts: e.facts, step: e.step,
 		log: a.parts.Log.With("cert", e.cert.Name),
 	}

@@ -15,11 +15,10 @@ import (
 func certificateSchema() schema {
 	return schema{
 		what:   "a certificate block",
-		attrs:  []string{"names", "issuers", "solver", "hooks", "rescue", "for_each"},
+		attrs:  []string{"names", "issuers", "solver", "hooks", "rescue", "on_change", "for_each"},
 		blocks: []header{{"key", nil}, {"renew", nil}, {"install", []string{"FORMAT"}}, {"endpoint", []string{"HOST:PORT"}}},
 		later: []later{
 			{header: header{"solve", []string{"NAME"}}, advice: "Take the block out: one solver answers for all names of a certificate. Names that need another go into a certificate of their own."},
-			{header: header{"on_change", nil}, attr: true, advice: "Take it out."},
 		},
 	}
 }
@@ -69,6 +68,9 @@ func (s scope) certificate(c contents, name item) {
 		for _, ref := range refs {
 			cert.Hooks = append(cert.Hooks, ref.label)
 		}
+	}
+	if attr := c.attrs["on_change"]; attr != nil {
+		cert.OnChange = s.onChange(attr)
 	}
 	if attr := c.attrs["rescue"]; attr != nil {
 		cert.Rescue, _ = s.boolean(attr)
@@ -165,6 +167,20 @@ func (s scope) certKey(c contents, cert *renew.Cert) {
 		}
 		s.fail(one.rng, fmt.Sprintf("there is no key type %s", quoted(one.text)), fmt.Sprintf("Write one of %s.", strings.Join(all, ", ")))
 	}
+}
+
+// onChange reads what is done about what someone else puts in place.
+func (s scope) onChange(attr *hcl.Attribute) renew.OnChange {
+	one, ok := s.text(attr)
+	if !ok {
+		return ""
+	}
+	if !slices.Contains(renew.OnChanges, renew.OnChange(one.text)) {
+		s.fail(one.rng, fmt.Sprintf("there is no on_change %s", quoted(one.text)),
+			"Write \"adopt\" to take over a better certificate of someone else's, \"restore\" to replace whatever it is, or \"alarm\" to leave it and tell.")
+		return ""
+	}
+	return renew.OnChange(one.text)
 }
 
 // checkSet reports a second certificate with the same names from the same CA

@@ -121,7 +121,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 				Name:    "www",
 				Names:   []string{"www.example.com", "xn--bcher-kva.example", "2001:db8::1", "extra.example.org"},
 				Issuers: []renew.Issuer{le, {Name: "internal.2", Directory: "https://ca.internal:8443/acme?x=1"}},
-				Solver:  "http.main", KeyType: renew.RSA3072, ReuseKey: true, LifetimeLeft: 0.33, Window: nights,
+				Solver:  "http.main", KeyType: renew.RSA3072, ReuseKey: true, LifetimeLeft: 0.33, Window: nights, OnChange: renew.Restoring,
 				Outputs: []renew.Output{
 					{Format: "pem", Key: "/etc/nginx/tls/www.key", Cert: "/etc/nginx/tls/www.leaf", Chain: "/etc/nginx/tls/www.chain", Fullchain: "/etc/nginx/tls/www.crt", Owner: "root", Group: "www-data", Mode: 0o640},
 					{Format: "pem", Fullchain: "/etc/nginx/tls/public.crt", Mode: 0o644},

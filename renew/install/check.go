@@ -131,11 +131,7 @@ func ChangedAt(o renew.Output) time.Time {
 		if err != nil {
 			continue // Check says so
 		}
-		changed := st.ModTime()
-		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-			changed = time.Unix(sys.Ctim.Unix())
-		}
-		if changed.After(latest) {
+		if changed := changedAt(st); changed.After(latest) {
 			latest = changed
 		}
 	}

@@ -34,6 +34,7 @@ type Meta struct {
 	Reason      renew.Reason `json:"reason"`
 	IssuedAt    time.Time    `json:"issued_at"`
 	Untrusted   bool         `json:"untrusted_root,omitempty"`
+	Foreign     bool         `json:"foreign,omitempty"`  // someone else put it in place, and it was adopted
 	Fingerprint string       `json:"fingerprint_sha256"` // of the leaf: one that differs was altered by someone else
 }
 

@@ -210,7 +210,7 @@ func read(dir *os.Root, n int) (Bundle, renew.Version, error) {
 	}
 	m := b.Meta
 	version.Issuer, version.Directory, version.Account, version.Profile, version.Reason = m.Issuer, m.Directory, m.Account, m.Profile, m.Reason
-	version.IssuedAt, version.Untrusted = m.IssuedAt, m.Untrusted
+	version.IssuedAt, version.Untrusted, version.Foreign = m.IssuedAt, m.Untrusted, m.Foreign
 	return b, version, nil
 }
 

@@ -11,7 +11,6 @@ solver "http" "main" {}
 certificate "www" {
   names     = ["example.com"]
   solver    = solver.dns.zone
-  on_change = "adopt"
   solve "*.example.com" { solver = solver.dns.zone }
   install "bundle" {
     path = "/etc/haproxy/certs/www.pem"

@@ -49,6 +49,8 @@ certificate "www" {
   names   = ["WWW.Example.com.", "bücher.example", "2001:DB8::1", local.extra]
   issuers = [issuer.letsencrypt, issuer["internal.2"]]
   solver  = solver.http.main
+
+  on_change = "restore"
   rescue  = false
 
   key {

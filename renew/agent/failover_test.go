@@ -1,0 +1,112 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/config"
+)
+
+const spareDirectory = "https://spare/dir"
+
+// twoCAs is the configuration of www with a second issuer.
+func twoCAs() *config.Config {
+	cfg := configOf("www")
+	cfg.Issuers["spare"] = config.Issuer{Name: "spare", Directory: spareDirectory}
+	cfg.Certs[0].Issuers = append(cfg.Certs[0].Issuers, renew.Issuer{Name: "spare", Directory: spareDirectory})
+	cfg.Certs[0].Rescue = true
+	return cfg
+}
+
+func TestTheSecondCATakesOverAndTheFirstComesBack(t *testing.T) {
+	for _, life := range []time.Duration{90 * day, 160 * time.Hour} {
+		t.Run(life.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(life)
+				cfg := twoCAs()
+				a := h.agent(cfg)
+				defer started(t, a)()
+				synctest.Wait()
+				time.Sleep(time.Hour)
+				if !slices.Contains(h.enrolled, spareDirectory) {
+					t.Fatal("there is no account at the second CA")
+				}
+				h.set(func() {
+					h.issue = func(_ context.Context, c renew.Cert) error {
+						if c.Issuers[0].Name == "ca" {
+							return errDown
+						}
+						return nil
+					}
+				})
+				first := report(t, a, "www")
+				slack := renew.Slack(cfg.Certs[0], renew.Facts{Held: renew.Version{N: 1, NotBefore: first.NotBefore, NotAfter: first.NotAfter}})
+				for report(t, a, "www").Version == first.Version {
+					time.Sleep(time.Hour)
+					if left := time.Until(first.NotAfter); left < slack/2 {
+						t.Fatalf("half of the slack is gone: %+v", report(t, a, "www"))
+					}
+				}
+				time.Sleep(time.Minute)
+				second := report(t, a, "www")
+				if second.Issuer != "spare" || second.Stage != renew.Served {
+					t.Fatalf("got %+v", second)
+				}
+				h.set(func() { h.issue = func(context.Context, renew.Cert) error { return nil } })
+				for report(t, a, "www").Version == second.Version {
+					time.Sleep(time.Hour)
+					if h.lapsed("www") {
+						t.Fatal("lapsed")
+					}
+				}
+				if third := report(t, a, "www"); third.Issuer != "ca" {
+					t.Errorf("the next cycle began at %s", third.Issuer)
+				}
+			})
+		})
+	}
+}
+
+// TestAnOutageDoesNotForgetWhichNameIsDead: what the CA said of a name is known
+// still when the network fails after it.
+func TestAnOutageDoesNotForgetWhichNameIsDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(90 * day)
+		cfg := configOf("www")
+		cfg.Certs[0].Names = []string{"a.example.com", "dead.example.com"}
+		cfg.Certs[0].Rescue = true
+		a := h.agent(cfg)
+		defer started(t, a)()
+		time.Sleep(time.Hour)
+		dead := &renew.Failure{Class: renew.Refused, Err: errors.New("no such name"), Names: []string{"dead.example.com"}}
+		fails := 0
+		h.set(func() {
+			h.issue = func(_ context.Context, c renew.Cert) error {
+				if fails++; fails > 1 && fails < 5 {
+					return errDown
+				}
+				if slices.Contains(c.Names, "dead.example.com") {
+					return dead
+				}
+				return nil
+			}
+		})
+		first := report(t, a, "www")
+		half := first.NotAfter.Add(-15 * day)
+		time.Sleep(time.Until(half.Add(time.Hour)))
+		got := report(t, a, "www")
+		if got.Version == first.Version || got.Reason != renew.NameLeftOut || got.Health != renew.Critical {
+			t.Fatalf("nothing was rescued: %+v", got)
+		}
+		h.set(func() { h.issue = func(context.Context, renew.Cert) error { return nil } })
+		time.Sleep(25 * time.Hour)
+		if got := report(t, a, "www"); got.Health != renew.OK || got.Version != first.Version+2 {
+			t.Errorf("the name was not taken back: %+v", got)
+		}
+	})
+}
