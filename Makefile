@@ -68,7 +68,7 @@ soak: ## ten minutes of faults, with a count of lapses
 .PHONY: crash
 crash: ## every cell of the crash matrix and 1,000 kills at random times
 	packaging/deps.sh nginx
-	go test ./cmd/certvigil -run '$(CRASH)' -v -count=1 -timeout 60m -crash.all -crash.kills=1000 $(ARGS) | { grep -v '^=== ' || true; }
+	go test ./cmd/certvigil -run '$(CRASH)' -v -count=1 -timeout 60m -crash.all -crash.kills=1000 $(ARGS) | { grep --line-buffered -v '^=== ' || true; }
 
 # What make crash runs: docs/reliability.md says what each of them is.
 CRASH = ^(TestCrashMatrix|TestKillsAtRandomTimesCauseNoLapse|TestTheNthChangeOfTheDiskFails|TestTheNthProgramFails|TestAnAgentThatDiesAfterAnyChange.*)$$

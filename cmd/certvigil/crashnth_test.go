@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/certvigil/certvigil/renew/store"
 	"github.com/certvigil/certvigil/renew/store/disktest"
 )
 
@@ -104,7 +103,7 @@ func (h *nthHost) nth(fault *disktest.Fault) (failed bool) {
 		h.cfg.Sites[0].KeyType = "ec384"
 	}
 	counts, r := h.ca.Counts(), watchPair(h.t, h.live("www", ""))
-	st, err := store.OpenAround(h.cfg.State, fault.Around)
+	st, err := openAlone(h.cfg.State, fault.Around)
 	if err == nil { // else it did not even start
 		_, _, _ = liveIn(h.t, st, h.load(), false, -1, fault.Around)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,6 +145,21 @@ func (p prompt) Run(ctx context.Context, h hooks.Hook, e hooks.Event, _ time.Dur
 	return p.Runner.Run(ctx, h, e, 0)
 }
 
+// openAlone opens a store, or fails to, as closeAlone closes one.
+func openAlone(dir string, around store.Around) (*store.Store, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return store.OpenAround(dir, around)
+}
+
+// closeAlone lets go of the lock while no other test starts a process: until it
+// has executed its program, a child of ours holds the lock as well.
+func closeAlone(st *store.Store) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	_ = st.Close() // nothing was written through it since
+}
+
 // live runs an agent in this process until nothing is left to do, or until it
 // has made so many changes; negative means any number. It returns the changes,
 // whether it died, and how far the certificate has come.
@@ -158,7 +174,7 @@ func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string
 // changes.
 func liveIn(t *testing.T, st *store.Store, cfg *config.Config, force bool, most int, around store.Around) (made []string, died bool, stage renew.Stage) {
 	t.Helper()
-	defer st.Close()
+	defer closeAlone(st)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	m := &mortal{Store: st, die: cancel, left: most}

@@ -100,6 +100,7 @@ func (a *attempt) resume(o store.Order) (int, error) {
 		return 0, fmt.Errorf("reading the order in flight: %w", err)
 	}
 	a.c.log.Info("going on with the order in flight", "cert", a.cert.Name, "order", o.URL, "status", clean(order.Status))
+	a.clearAway(order)
 	return a.finish(o, order)
 }
 
