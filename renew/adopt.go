@@ -87,6 +87,17 @@ func LeftAlone(c Cert, f Facts, place int) bool {
 	})
 }
 
+// LeftBy lists the leaves that an install step leaves where they are.
+func LeftBy(c Cert, f Facts) []string {
+	var all []string
+	for _, x := range f.Foreign {
+		if LeftAlone(c, f, x.Place) {
+			all = append(all, x.Fingerprint)
+		}
+	}
+	return all
+}
+
 // adoptRule: a pair of someone else's that is better than ours is made ours, as
 // soon as it stands still; who brings a better one again and again has to wait.
 func adoptRule(_ time.Time, c Cert, f Facts) (Step, bool) {

@@ -164,7 +164,7 @@ func (l Ledger) until(now time.Time, c Claim, limit Limit) time.Time {
 const (
 	clockSlip   = time.Minute        // two that write at once need not agree by more
 	longestKept = 7 * 24 * time.Hour // no limit looks further back
-	mostEntries = 5000               // half a megabyte of JSON; beyond it the oldest go
+	mostEntries = 5000               // a megabyte of JSON; beyond it the oldest go
 )
 
 // Spend notes the claims as spent at now. A ref that was spent for the same

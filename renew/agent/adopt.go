@@ -29,12 +29,16 @@ func gatherForeign(now time.Time, st Store, cfg *config.Config, c renew.Cert, ve
 			ours = bundles(st, c.Name, versions)
 		}
 		path, found, err := find(st, c, place, ours)
-		if found.Ours || !found.ChangedAt.After(placed.At) {
+		since := found.ChangedAt.After(placed.At)
+		if found.Ours || !since && len(f.Journal.Left) == 0 {
 			continue
 		}
 		x := renew.Foreign{Place: place, Path: path, ChangedAt: found.ChangedAt}
 		if err == nil {
 			_, x.Fingerprint, x.NotAfter, err = judge(now, st, cfg, c, f.Held, found)
+		}
+		if !since && !slices.Contains(f.Journal.Left, x.Fingerprint) {
+			continue
 		}
 		if err != nil {
 			x.Fault = err.Error()
