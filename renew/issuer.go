@@ -98,7 +98,7 @@ func givenUp(now time.Time, c Cert, f Facts, i int, why Reason) (time.Time, bool
 	if !failing {
 		since = due
 	}
-	slack := f.Held.NotAfter.Sub(due)
+	slack := f.Held.End().Sub(due)
 	patience := loyalty
 	if f.Held.Lifetime() < shortLifetime {
 		patience = loyaltyShort

@@ -94,7 +94,7 @@ func FailureLimit(now time.Time, c Cert, held Version) Limit {
 	l := Limit{Most: failuresDaily, Within: failuresWithin}
 	if held.N > 0 {
 		l.Within = min(l.Within, max(shortest, held.Lifetime()/failuresPortion))
-		if left := held.NotAfter.Sub(now); left < Slack(c, Facts{Held: held})/latePortion {
+		if left := held.End().Sub(now); left < Slack(c, Facts{Held: held})/latePortion {
 			l.Most = failuresLate
 		}
 	}
