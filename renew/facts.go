@@ -37,6 +37,15 @@ func (v Version) Usable() bool { return v.N > 0 && v.Fault == "" }
 // Lifetime is how long the certificate is valid, from first to last second.
 func (v Version) Lifetime() time.Duration { return v.NotAfter.Sub(v.NotBefore) }
 
+// End is when clients stop taking the certificate: at its own end, or at that of
+// an intermediate that ends before it.
+func (v Version) End() time.Time {
+	if !v.ChainNotAfter.IsZero() {
+		return earlier(v.NotAfter, v.ChainNotAfter)
+	}
+	return v.NotAfter
+}
+
 // Best picks the pair to hold: the newest that is whole and not expired at now,
 // else the newest that is whole, else the zero Version. One that is not valid
 // yet is as good as one that is: none gets here that was not valid when it was

@@ -115,8 +115,8 @@ func issueHealth(now time.Time, c Cert, f Facts) []Finding {
 	var found []Finding
 	if f.Held.valid(now) {
 		at := scheduled(c, f).At
-		gone := float64(now.Sub(at)) / float64(max(1, f.Held.NotAfter.Sub(at)))
-		left := f.Held.NotAfter.Sub(now).Round(time.Second)
+		gone := float64(now.Sub(at)) / float64(max(1, f.Held.End().Sub(at)))
+		left := f.Held.End().Sub(now).Round(time.Second)
 		switch {
 		case gone >= criticalGone:
 			found = append(found, Finding{Critical, Overdue, fmt.Sprintf("due since %s, %s left", at.UTC().Format(time.RFC3339), left)})

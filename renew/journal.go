@@ -13,6 +13,7 @@ type Journal struct {
 	Install    Trouble               `json:"install,omitzero"`
 	Placed     Placed                `json:"placed,omitzero"`
 	Adopted    Placed                `json:"adopted,omitzero"` // how often a pair of someone else's was adopted
+	Left       []string              `json:"left,omitempty"`   // fingerprints of someone else's that stayed when ours was put in place
 	Adopt      Trouble               `json:"adopt,omitzero"`
 	Verify     Trouble               `json:"verify,omitzero"`
 	Hooks      map[string]HookRecord `json:"hooks,omitempty"`  // by the hook's label
