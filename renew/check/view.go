@@ -127,12 +127,8 @@ func (v view) figure(now time.Time, o Options) Figure {
 	if v.live.Usable() {
 		shown = v.live
 	}
-	end, slack := shown.NotAfter, renew.Slack(v.cert, renew.Facts{Held: shown})
-	if c := shown.ChainNotAfter; !c.IsZero() && c.Before(end) {
-		slack -= end.Sub(c) // the renewal is due by that end
-		end = c
-	}
-	return Figure{v.cert.Name, end.Sub(now), o.Warning.of(slack), o.Critical.of(slack)}
+	slack := renew.Slack(v.cert, renew.Facts{Held: shown})
+	return Figure{v.cert.Name, shown.End().Sub(now), o.Warning.of(slack), o.Critical.of(slack)}
 }
 
 func (f Figure) state() State { return f.judge(f.Left) }
