@@ -17,7 +17,7 @@ const (
 	// signless is after how long without a sign of life an agent hangs: two beats
 	// and two of its longest turns.
 	signless = 2*store.BeatEvery + 2*time.Minute
-	// restless is the time within which as many starts as the lock tells of mean
+	// restless is the time within which as many starts as the store tells of mean
 	// that the agent does not stay up.
 	restless = 30 * time.Minute
 	starts   = 5
