@@ -92,6 +92,8 @@ func TestWhatWasNotDoneInTimeIsOverdue(t *testing.T) {
 	h.run(Options{}, OK, "overdue=0;")
 	h.started(2 * time.Hour)
 	h.run(Options{}, Warning, "overdue: verify www")
+	h.started(-time.Hour) // the clock was set back
+	h.run(Options{}, Warning, "overdue: verify www")
 }
 
 func TestAShortCertificateIsOverdueWithinSeconds(t *testing.T) {

@@ -17,7 +17,7 @@ const (
 	// signless is after how long without a sign of life an agent hangs: two beats
 	// and two of its longest turns.
 	signless = 2*store.BeatEvery + 2*time.Minute
-	// restless is the time within which as many starts as the lock tells of mean
+	// restless is the time within which as many starts as the store tells of mean
 	// that the agent does not stay up.
 	restless = 30 * time.Minute
 	starts   = 5
@@ -43,7 +43,7 @@ func await(ctx context.Context, st *store.Store) (store.Holder, error) {
 // judgeHolder tells what is wrong with the agent, and since when what it
 // promised is to be counted.
 func judgeHolder(now time.Time, dir string, h store.Holder) (problems []Problem, began time.Time) {
-	if len(h.Starts) > 0 {
+	if len(h.Starts) > 0 && !h.Starts[0].After(now) { // or the clock was set back since
 		began = h.Starts[0]
 	}
 	switch age := now.Sub(h.Sign); {

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -189,15 +188,15 @@ func (h *host) record(j renew.Journal) {
 	must(h.t, h.st.Record("www", j))
 }
 
-// started makes the lock tell of starts so long ago, the newest first, and of a
-// sign of life now.
+// started notes down starts so long ago, the newest first, and a sign of life
+// now.
 func (h *host) started(ago ...time.Duration) {
 	h.t.Helper()
-	text := fmt.Sprintln(os.Getpid())
+	text := ""
 	for _, d := range ago {
 		text += h.now.Add(-d).UTC().Format(time.RFC3339) + "\n"
 	}
-	must(h.t, os.WriteFile(h.lock(), []byte(text), 0o644))
+	must(h.t, os.WriteFile(h.file("starts"), []byte(text), 0o644))
 	h.sign(0)
 }
 

@@ -2,9 +2,11 @@ package store
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -17,11 +19,47 @@ type Holder struct {
 	Sign   time.Time   // its last sign of life: its start, or the last [Store.Beat]
 }
 
-func (h Holder) who() string {
-	if h.PID <= 0 {
+func whoIs(pid int) string {
+	if pid <= 0 {
 		return "its process id is not known"
 	}
-	return "process " + strconv.Itoa(h.PID)
+	return "process " + strconv.Itoa(pid)
+}
+
+const (
+	startsFile = "starts"
+	keepStarts = 5       // how many of the last ones are noted down
+	maxStarts  = 1 << 10 // bytes; five lines never come near
+)
+
+// noteStart puts the time before those of the starts before. Only who holds the
+// lock writes it.
+func noteStart(f Folder, now time.Time) error {
+	file, err := f.Root.OpenFile(startsFile, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
+	if err != nil {
+		return f.failed("open", startsFile, err)
+	}
+	starts := append([]time.Time{now}, readStarts(file)...)
+	text := ""
+	for _, at := range starts[:min(len(starts), keepStarts)] {
+		text += at.UTC().Format(time.RFC3339Nano) + "\n"
+	}
+	return errors.Join(rewrite(file, text, f.Owner), file.Close())
+}
+
+// readStarts leaves out what is no time: that is no start which counts.
+func readStarts(file *os.File) []time.Time {
+	text, err := io.ReadAll(io.NewSectionReader(file, 0, maxStarts))
+	if err != nil {
+		return nil
+	}
+	var starts []time.Time
+	for line := range strings.Lines(string(text)) {
+		if at, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(line)); err == nil {
+			starts = append(starts, at)
+		}
+	}
+	return starts
 }
 
 // Holder looks at the lock without keeping anybody from it: one that starts
@@ -35,9 +73,10 @@ func (s *Store) Holder() (Holder, error) {
 		return Holder{}, s.folder.failed("open", lockFile, err)
 	}
 	defer file.Close() // lets go of the lock, where this took it
-	h, err := readHolder(file)
-	if err != nil {
-		return Holder{}, s.folder.failed("read", lockFile, err)
+	h := Holder{PID: readPID(file)}
+	if starts, err := s.folder.Root.OpenFile(startsFile, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0); err == nil {
+		h.Starts = readStarts(starts)
+		_ = starts.Close() // nothing was written
 	}
 	st, err := file.Stat()
 	if err != nil {

@@ -90,12 +90,13 @@ func TestTwoWhoLookDoNotSeeEachOther(t *testing.T) {
 	}
 }
 
-func TestALockFileThatTellsNothingIsHeldAllTheSame(t *testing.T) {
+func TestALockThatTellsNothingIsHeldAllTheSame(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir)
 	for _, text := range []string{"", "\n", "what\nis this\n", "-7\n2026-13-45T00:00:00Z\n"} {
 		must(t, os.WriteFile(filepath.Join(dir, "lock"), []byte(text), 0o644))
-		if h := holderOf(t, dir); !h.Held || len(h.Starts) != 0 {
+		must(t, os.WriteFile(filepath.Join(dir, "starts"), []byte(text), 0o644))
+		if h := holderOf(t, dir); !h.Held || h.PID != 0 || len(h.Starts) != 0 {
 			t.Errorf("%q: %+v", text, h)
 		}
 	}
@@ -103,6 +104,16 @@ func TestALockFileThatTellsNothingIsHeldAllTheSame(t *testing.T) {
 	mustOpen(t, dir)
 	if h := holderOf(t, dir); h.PID != os.Getpid() || len(h.Starts) != 1 {
 		t.Errorf("the next holder: %+v", h)
+	}
+}
+
+// Where the starts can't be noted down, that keeps nobody from starting.
+func TestStartsAreNoCondition(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "starts"), 0o755))
+	mustOpen(t, dir)
+	if h := holderOf(t, dir); !h.Held || h.PID != os.Getpid() || h.Starts != nil {
+		t.Errorf("%+v", h)
 	}
 }
 

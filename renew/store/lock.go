@@ -24,14 +24,16 @@ func acquire(f Folder) (*os.File, error) {
 		return nil, f.failed("open", lockFile, err)
 	}
 	if err := takeLock(file); err != nil {
-		text, _ := readHolder(file) // for the message only
-		_ = file.Close()            // nothing was written
+		holder := whoIs(readPID(file))
+		_ = file.Close() // nothing was written
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w (%s)", ErrLocked, text.who())
+			return nil, fmt.Errorf("%w (%s)", ErrLocked, holder)
 		}
 		return nil, f.failed("flock", lockFile, err)
 	}
-	_ = label(file, f.Owner) // the lock is held all the same: a full disk has no room for a pid
+	// The lock is held all the same: a full disk has no room for a pid.
+	_ = label(file, f.Owner)
+	_ = noteStart(f, time.Now())
 	return file, nil
 }
 
@@ -67,15 +69,14 @@ func onFile(file *os.File, do func(fd int) error) error {
 	return errors.Join(err, failed)
 }
 
-// label writes the pid and the times of the last starts, and lets everybody
-// read them. A crash in the middle leaves a text that tells less.
+// label writes the pid, and lets everybody read it.
 func label(file *os.File, owner *Owner) error {
-	before, _ := readHolder(file) // what can't be read is no start that counts
-	starts := append([]time.Time{time.Now()}, before.Starts...)
-	text := strconv.Itoa(os.Getpid()) + "\n"
-	for _, at := range starts[:min(len(starts), keepStarts)] {
-		text += at.UTC().Format(time.RFC3339Nano) + "\n"
-	}
+	return rewrite(file, strconv.Itoa(os.Getpid())+"\n", owner)
+}
+
+// rewrite replaces a text that is for whoever looks and for nobody to rely on: a
+// crash in the middle leaves one that tells less.
+func rewrite(file *os.File, text string, owner *Owner) error {
 	_, err := file.WriteAt([]byte(text), 0)
 	err = errors.Join(err, file.Truncate(int64(len(text))), file.Chmod(0o644))
 	if owner != nil {
@@ -84,27 +85,11 @@ func label(file *os.File, owner *Owner) error {
 	return err
 }
 
-// keepStarts is how many of the last starts the lock file tells of.
-const keepStarts = 5
-
-// maxLock is what is read of the lock file; it never comes near.
-const maxLock = 1 << 10
-
-func readHolder(file *os.File) (Holder, error) {
-	text, err := io.ReadAll(io.NewSectionReader(file, 0, maxLock))
-	if err != nil {
-		return Holder{}, err
+func readPID(file *os.File) int {
+	text, err := io.ReadAll(io.NewSectionReader(file, 0, 32))
+	pid, bad := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || bad != nil {
+		return 0
 	}
-	var h Holder
-	lines := strings.Fields(string(text))
-	for i, line := range lines {
-		if i == 0 {
-			h.PID, _ = strconv.Atoi(line) // 0: not known
-			continue
-		}
-		if at, err := time.Parse(time.RFC3339Nano, line); err == nil {
-			h.Starts = append(h.Starts, at)
-		}
-	}
-	return h, nil
+	return pid
 }
