@@ -23,13 +23,17 @@ func Believable(now time.Time, f Facts) Facts {
 	}
 	j := f.Journal
 	j.Install, j.Verify, j.Advise, j.Enroll = believe(j.Install), believe(j.Verify), believe(j.Advise), believe(j.Enroll)
-	j.Adopt = believe(j.Adopt)
+	j.Adopt, j.LookUp = believe(j.Adopt), believe(j.LookUp)
+	j.Revocation.NextAt = earlier(j.Revocation.NextAt, now.Add(farthest))
 	if ahead(j.Request.At) {
 		j.Request = Request{}
 	}
 	j.Advice.PollAt = earlier(j.Advice.PollAt, now.Add(farthest))
 	if ahead(j.Advice.FetchedAt) {
 		j.Advice = Advice{}
+	}
+	if ahead(j.Preflight.At) {
+		j.Preflight = Rehearsal{}
 	}
 	if ahead(j.Placed.At) {
 		j.Placed = Placed{}

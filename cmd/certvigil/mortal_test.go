@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/agent"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/issue"
 	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/store"
@@ -143,6 +145,21 @@ func (p prompt) Run(ctx context.Context, h hooks.Hook, e hooks.Event, _ time.Dur
 	return p.Runner.Run(ctx, h, e, 0)
 }
 
+// openAlone opens a store, or fails to, as closeAlone closes one.
+func openAlone(dir string, around store.Around) (*store.Store, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return store.OpenAround(dir, around)
+}
+
+// closeAlone lets go of the lock while no other test starts a process: until it
+// has executed its program, a child of ours holds the lock as well.
+func closeAlone(st *store.Store) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	_ = st.Close() // nothing was written through it since
+}
+
 // live runs an agent in this process until nothing is left to do, or until it
 // has made so many changes; negative means any number. It returns the changes,
 // whether it died, and how far the certificate has come.
@@ -150,7 +167,14 @@ func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string
 	t.Helper()
 	st, err := store.Open(cfg.Agent.StateDir)
 	must(t, err)
-	defer st.Close()
+	return liveIn(t, st, cfg, force, most, nil)
+}
+
+// liveIn is live in a store that it closes; around stands around the outputs'
+// changes.
+func liveIn(t *testing.T, st *store.Store, cfg *config.Config, force bool, most int, around store.Around) (made []string, died bool, stage renew.Stage) {
+	t.Helper()
+	defer closeAlone(st)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	m := &mortal{Store: st, die: cancel, left: most}
@@ -162,7 +186,7 @@ func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string
 	defer issuer.Close()
 	runner := hooks.New(log)
 	defer runner.Close()
-	a := agent.New(agent.Parts{Store: m, Prober: &probe.Prober{}, Runner: prompt{runner}, Log: log}, cfg, issuer)
+	a := agent.New(agent.Parts{Store: m, Prober: &probe.Prober{}, Runner: prompt{runner}, Log: log, Writer: install.Writer{Around: around}}, cfg, issuer)
 	if force {
 		must(t, a.Request("www", true))
 	}

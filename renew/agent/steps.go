@@ -10,7 +10,6 @@ import (
 
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
-	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/probe"
 )
 
@@ -115,7 +114,7 @@ func (j *job) install(ctx context.Context) {
 			if i < len(j.facts.Outputs) && j.facts.Outputs[i].InPlace || renew.LeftAlone(j.cert, j.facts, i) {
 				continue
 			}
-			errs = append(errs, install.Write(o, b))
+			errs = append(errs, j.parts.Writer.Write(o, b))
 		}
 	}
 	err = errors.Join(errs...)
@@ -125,7 +124,7 @@ func (j *job) install(ctx context.Context) {
 			return
 		}
 		n.Install, n.Verify = renew.Trouble{}, renew.Trouble{}
-		n.Placed = n.Placed.Place(j.clock(), held.N)
+		n.Placed, n.Left = n.Placed.Place(j.clock(), held.N), renew.LeftBy(j.cert, j.facts)
 		for name, h := range n.Hooks { // another version: no hook has failed for it
 			h.Trouble = renew.Trouble{}
 			n.Hooks[name] = h

@@ -35,6 +35,7 @@ const (
 func (p *Planted) is(f flaw) bool { return p != nil && p.Flaw == f }
 
 func (p *Planted) facts(now time.Time, c renew.Cert, f renew.Facts) renew.Facts {
+	f.Checking = true // preflights are not simulated: as if one were always under way
 	if p != nil && p.Facts != nil {
 		p.Facts(now, c, &f)
 	}
@@ -42,12 +43,9 @@ func (p *Planted) facts(now time.Time, c renew.Cert, f renew.Facts) renew.Facts 
 }
 
 func (p *Planted) decide(now time.Time, c renew.Cert, f renew.Facts) renew.Step {
-	if p == nil {
-		return renew.Decide(now, c, f)
-	}
 	f = p.facts(now, c, f)
 	s := renew.Decide(now, c, f)
-	if p.Step != nil {
+	if p != nil && p.Step != nil {
 		s = p.Step(now, c, f, s)
 	}
 	return s
