@@ -148,8 +148,7 @@ func (p prompt) Run(ctx context.Context, h hooks.Hook, e hooks.Event, _ time.Dur
 // whether it died, and how far the certificate has come.
 func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string, died bool, stage renew.Stage) {
 	t.Helper()
-	st, err := store.Open(cfg.Agent.StateDir)
-	must(t, err)
+	st := reopen(t, cfg.Agent.StateDir)
 	defer st.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -170,6 +169,27 @@ func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.made, m.dead, a.Report(time.Now())[0].Stage
+}
+
+// reopen opens a state directory that this process has just closed. A program
+// that another test is starting at this moment has a copy of the lock until its
+// exec.
+func reopen(t *testing.T, dir string) *store.Store {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		st, err := store.Open(dir)
+		if err == nil {
+			return st
+		}
+		if !errors.Is(err, store.ErrLocked) || ctx.Err() != nil {
+			t.Fatal(err)
+		}
+		<-tick.C
+	}
 }
 
 // serveLive is a TLS server that reads the live pair for every handshake.
