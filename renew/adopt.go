@@ -128,6 +128,20 @@ func yields(c Cert, f Facts, s Step) (Step, bool) {
 	return s, true
 }
 
+// expects puts off what is issued for a pair that someone is overwriting: what
+// comes may be good. No other renewal waits for anybody who writes.
+func expects(f Facts, wanted, s Step) Step {
+	if f.Newest.Fault == "" || wanted.Reason != f.Newest.Fault {
+		return s
+	}
+	for _, x := range f.Foreign {
+		if at := x.settled(f.Held); x.Place == AtLive && at.After(s.At) {
+			s.At, s.Reason = at, ForeignChange
+		}
+	}
+	return s
+}
+
 // Covers tells whether a certificate for the names have is good for every name
 // that is wanted: TLS clients let a wildcard stand for one label (RFC 9525,
 // section 6.3).
