@@ -26,10 +26,10 @@ const AtLive = -1
 
 // Foreign is a pair that someone else put where ours belongs, after we did.
 type Foreign struct {
-	Place       int    // the Output's number in the Cert, or AtLive
-	Path        string // for a person
-	Fault       string // why no client should get it; empty where it is good
-	Fingerprint string // of its leaf, where it can be read
+	Place       int       // the Output's number in the Cert, or AtLive
+	Path        string    // for a person
+	Fault       string    // why no client should get it; empty where it is good
+	Fingerprint string    // of its leaf, where it can be read
 	NotAfter    time.Time // when clients stop taking it
 	ChangedAt   time.Time // when one of its files last changed
 	Since       time.Time // when it was first seen

@@ -41,6 +41,9 @@ func Believable(now time.Time, f Facts) Facts {
 	if ahead(j.Advice.FetchedAt) {
 		j.Advice = Advice{}
 	}
+	if ahead(j.Preflight.At) {
+		j.Preflight = Rehearsal{}
+	}
 	if ahead(j.Placed.At) {
 		j.Placed = Placed{}
 	}

@@ -83,7 +83,12 @@ type Facts struct {
 	Unwritten string        // why the journal could not be written; empty where it could
 	Standings []Standing    // one for each issuer of the Cert, in its order
 	Earliest  time.Time     // the clock can't be right before: the newest pair, and the program, are from then
+	Checking  bool          // a preflight is under way
 	Journal   Journal
+
+	// ConfiguredAt is when the configuration last changed on disk. Only Promises
+	// asks for it, to tell since when something is wanted; zero where nobody looked.
+	ConfiguredAt time.Time
 }
 
 // OutputState tells whether one output holds the held version.

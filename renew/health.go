@@ -60,10 +60,14 @@ const (
 	expiringLately = 0.5
 )
 
+// Alarms returns which part of the slack is left when Health first calls for
+// attention over a renewal that does not come, and when it calls it critical.
+func Alarms() (attention, critical float64) { return 1 - attentionGone, 1 - criticalGone }
+
 // Health judges c. Like Decide it is pure and total.
 func Health(now time.Time, c Cert, f Facts) Verdict {
 	var found []Finding
-	for _, look := range []func(time.Time, Cert, Facts) []Finding{pairHealth, issueHealth, deployHealth, proofHealth, foreignHealth, revokedHealth} {
+	for _, look := range []func(time.Time, Cert, Facts) []Finding{pairHealth, issueHealth, deployHealth, proofHealth, foreignHealth, revokedHealth, preflightHealth} {
 		found = append(found, look(now, c, f)...)
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Compare(b.Level.rank(), a.Level.rank()) })

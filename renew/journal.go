@@ -23,6 +23,7 @@ type Journal struct {
 	LookUp     Trouble               `json:"look_up,omitzero"`
 	Issued     []Issuance            `json:"issued,omitempty"` // oldest first; the brake counts them
 	Request    Request               `json:"request,omitzero"`
+	Preflight  Rehearsal             `json:"preflight,omitzero"`
 }
 
 // Advice is what the CA said of when to renew (RFC 9773), and the point that

@@ -38,6 +38,7 @@ const (
 	RevocationDue  Reason = "revocation-due"  // the CA's revocation list is to be looked at
 	AdviceDue      Reason = "advice-due"      // the CA is to be asked when to renew
 	NotRegistered  Reason = "not-registered"  // there is no account yet at an issuer that may be needed
+	PreflightDue   Reason = "preflight-due"   // what would stop a renewal is to be looked for
 )
 
 // Why a step that is due waits.
@@ -63,4 +64,25 @@ const (
 	RevocationUnknown Reason = "revocation-unknown" // the CA's revocation list can't be had for days
 	NothingToDo       Reason = "nothing-to-do"
 	ServedExpiring    Reason = "served-expiring" // what an endpoint answers with is about to expire
+)
+
+// What a preflight finds: what would stop a renewal today.
+const (
+	CAUnreachable       Reason = "ca-unreachable"       // its directory can't be had, or makes no sense
+	AccountRefused      Reason = "account-refused"      // the account is deactivated, revoked, or unknown to the CA
+	TermsChanged        Reason = "terms-changed"        // since they were agreed to
+	ProfileGone         Reason = "profile-gone"         // the CA does not offer the configured one
+	ClockOff            Reason = "clock-off"            // from the CA's, by more than five minutes
+	DNSFailing          Reason = "dns-failing"          // SERVFAIL, a refusal, or no answer
+	NoAddress           Reason = "no-address"           // a name has neither A nor AAAA
+	AddressDead         Reason = "address-dead"         // one address of a name does not answer, others do
+	AddressUnseen       Reason = "address-unseen"       // this host has no route to one address of a name
+	Port80Unreachable   Reason = "port-80-unreachable"  // no address of a name answers at the http-01 port
+	ChallengeUnanswered Reason = "challenge-unanswered" // it answers, with something else than the token
+	SolverUnusable      Reason = "solver-unusable"      // a token could not be published
+	CAAForbids          Reason = "caa-forbids"          // RFC 8659
+	HookNotExecutable   Reason = "hook-not-executable"  // its program, pid file or unit is not there
+	PathUnwritable      Reason = "path-unwritable"      //
+	DiskFull            Reason = "disk-full"            // no room, or no inodes
+	EndpointUnreachable Reason = "endpoint-unreachable" //
 )

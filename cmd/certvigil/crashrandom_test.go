@@ -1,48 +1,127 @@
 package main
 
 import (
+	"flag"
+	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/store"
 )
 
-// TestThirtyKillsAtRandomCauseNoLapse kills the agent at times that nobody
-// chose, while certificates of 20 seconds come and go.
-func TestThirtyKillsAtRandomCauseNoLapse(t *testing.T) {
-	t.Parallel()
-	const kills = 30
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+var crashKills = flag.Int("crash.kills", 20, "how often agents are killed at a random time")
 
+// killsEach is how many of the kills one host gets at most: certificates of 20
+// seconds, of which one is renewed whenever the agent can be asked for it.
+const killsEach = 50
+
+// TestKillsAtRandomTimesCauseNoLapse kills agents at times that nobody chose,
+// most of them in the middle of a renewal, while clients and a reader look on.
+func TestKillsAtRandomTimesCauseNoLapse(t *testing.T) {
+	t.Parallel()
+	seed, began := drawSeed(), time.Now()
+	hosts := max(2, (*crashKills+killsEach-1)/killsEach)
+	var lost, wrongs atomic.Int64
+	t.Run("hosts", func(t *testing.T) {
+		for i := range hosts {
+			kills := *crashKills / hosts
+			if i < *crashKills%hosts {
+				kills++
+			}
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				lost.Add(killAtRandom(t, rand.New(rand.NewPCG(seed, uint64(i))), kills, func(format string, args ...any) {
+					wrongs.Add(1)
+					t.Errorf(format, args...)
+				}))
+			})
+		}
+	})
+	t.Logf("random kills: %d on %d hosts, %d violations, %d orders lost, seed %d, %s",
+		*crashKills, hosts, wrongs.Load(), lost.Load(), seed, time.Since(began).Round(time.Second))
+}
+
+// killAtRandom kills the agent of one host, and returns how many orders that
+// cost. wrong is told of violations.
+func killAtRandom(t *testing.T, rng *rand.Rand, kills int, wrong func(format string, args ...any)) (lost int64) {
 	h := newHost(t, setup{lifetime: 20 * time.Second})
 	h.start()
 	h.served("www", 1)
 	url := h.account()
 	r := watchPair(t, h.live("www", ""))
-	clients := h.clients("www.example.com")
+	r.wrong = wrong
+	clients := h.clients("www.example.com", wrong)
+	h.run.kill()
 	for range kills {
-		h.letThrough()
-		timer := time.NewTimer(time.Duration(rng.Int64N(int64(1500 * time.Millisecond))))
-		select {
-		case <-timer.C:
-		case <-h.run.ended:
-			t.Fatalf("the agent ended by itself: exit code %d", h.run.code())
-		}
-		h.run.kill()
 		h.start()
+		h.letThrough()
+		h.renewFor(time.Duration(rng.Int64N(int64(1500 * time.Millisecond))))
+		h.run.kill()
+		h.readable(wrong)
 	}
+	h.start()
 	last := h.served("www", 2)
 	clients()
 	pairs := r.close()
 	if now := h.account(); now != url {
-		t.Errorf("the account was %s and is %s", url, now)
+		wrong("the account was %s and is %s", url, now)
 	}
-	if n := h.ca.Counts(); n.Accounts != 1 || n.NewOrders > last.Version+kills {
-		t.Errorf("%d accounts and %d orders for %d versions and %d kills", n.Accounts, n.NewOrders, last.Version, kills)
+	n := h.ca.Counts()
+	lost = int64(n.NewOrders - last.Version)
+	if n.Accounts != 1 || lost > int64(kills) {
+		wrong("%d accounts and %d orders for %d versions and %d kills", n.Accounts, n.NewOrders, last.Version, kills)
 	}
-	t.Logf("%d versions, %d pairs seen, %d orders", last.Version, pairs, h.ca.Orders())
+	t.Logf("%d kills, %d versions, %d pairs seen, %d orders lost", kills, last.Version, pairs, lost)
+	return lost
+}
+
+// renewFor lets the agent live for so long, and asks it to renew as soon as it
+// can be asked.
+func (h *host) renewFor(d time.Duration) {
+	h.t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for asked := false; ; {
+		select {
+		case <-timer.C:
+			return
+		case <-h.run.ended:
+			h.t.Fatalf("the agent ended by itself: exit code %d", h.run.code())
+		case <-tick.C:
+			if !asked {
+				asked = h.client().Renew(h.t.Context(), "www", true) == nil
+			}
+		}
+	}
+}
+
+// readable checks what a process that was killed has left, before any other
+// puts it in order.
+func (h *host) readable(wrong func(format string, args ...any)) {
+	h.t.Helper()
+	st, err := store.OpenReadOnly(h.cfg.State)
+	must(h.t, err)
+	defer st.Close()
+	versions, err := st.Versions("www")
+	must(h.t, err)
+	for _, v := range versions {
+		if !v.Usable() {
+			wrong("version %d after a kill: %s", v.N, v.FaultDetail)
+		}
+	}
+	var j renew.Journal
+	if !h.reads("certs/www/journal.json", &j) {
+		wrong("the journal after a kill is no journal")
+	}
+	if n, _, err := st.Live("www"); err != nil || n == 0 {
+		wrong("the live link after a kill: %d, %v", n, err)
+	}
 }
 
 // letThrough waits for a renewal where little is left: on a busy machine the
@@ -62,8 +141,8 @@ func (h *host) letThrough() {
 }
 
 // clients are clients of nginx, one after the other, until they are stopped;
-// every handshake has to succeed.
-func (h *host) clients(name string) (stop func()) {
+// wrong is told of every handshake that does not succeed.
+func (h *host) clients(name string, wrong func(format string, args ...any)) (stop func()) {
 	stopping := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -75,7 +154,7 @@ func (h *host) clients(name string) (stop func()) {
 				return
 			case <-tick.C:
 				if _, err := h.dial(name); err != nil {
-					h.t.Errorf("a lapse: %v", err)
+					wrong("a lapse: %v", err)
 				}
 			}
 		}

@@ -14,11 +14,12 @@ import (
 
 // spareCA starts a second CA, which validates at the same port, and lets every
 // site name it after the first.
-func (h *host) spareCA(lifetime time.Duration) *acmetest.CA {
+func (h *host) spareCA(o acmetest.Options) *acmetest.CA {
 	h.t.Helper()
 	at, err := strconv.Atoi(h.cfg.HTTP[strings.LastIndex(h.cfg.HTTP, ":")+1:])
 	must(h.t, err)
-	ca, err := acmetest.Start(acmetest.Options{HTTPPort: at, Validity: lifetime})
+	o.HTTPPort = at
+	ca, err := acmetest.Start(o)
 	must(h.t, err)
 	h.t.Cleanup(func() { _ = ca.Close() })
 	both, err := os.ReadFile(h.cfg.Trust)
@@ -50,7 +51,7 @@ func TestTheFirstCAIsCutOffForGoodAndComesBack(t *testing.T) {
 	t.Parallel()
 	const lifetime = 40 * time.Second
 	var spare *acmetest.CA
-	h := newHost(t, setup{lifetime: lifetime, change: func(h *host) { spare = h.spareCA(lifetime) }})
+	h := newHost(t, setup{lifetime: lifetime, change: func(h *host) { spare = h.spareCA(acmetest.Options{Validity: lifetime}) }})
 	h.start()
 	first := h.served("www", 1)
 	h.until("there is an account at the second CA", func() bool { return spare.Counts().Accounts == 1 })

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/store"
 )
 
 // version is set when a package is built.
@@ -29,15 +30,19 @@ const (
 	exitUnknown   = 3 // the state is unknown, or the configuration can't be used
 )
 
-func main() {
+func main() { os.Exit(execute(nil)) }
+
+// execute runs the program and returns its exit code. disk stands around what
+// it writes to disk: nil, but in a test.
+func execute(disk store.Around) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err := rootCommand().ExecuteContext(ctx)
+	err := rootCommand(disk).ExecuteContext(ctx)
 	code := codeOf(err)
 	if err != nil && err.Error() != "" {
 		fmt.Fprintln(os.Stderr, "certvigil:", err)
 	}
-	os.Exit(code)
+	return code
 }
 
 // exit is an error that carries an exit code; with no Err it is silent.

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil { // the command line's own word comes later, and counts
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"certvigil": main, hogName: hog})
+	testscript.Main(m, map[string]func(){"certvigil": main, crashName: crashMain, hogName: hog})
 }
 
 // raceOptions: by default the detector lets a program wait a second at its end.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/agent"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/issue"
 	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/store"
@@ -143,13 +145,36 @@ func (p prompt) Run(ctx context.Context, h hooks.Hook, e hooks.Event, _ time.Dur
 	return p.Runner.Run(ctx, h, e, 0)
 }
 
+// openAlone opens a store, or fails to, as closeAlone closes one.
+func openAlone(dir string, around store.Around) (*store.Store, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return store.OpenAround(dir, around)
+}
+
+// closeAlone lets go of the lock while no other test starts a process: until it
+// has executed its program, a child of ours holds the lock as well.
+func closeAlone(st *store.Store) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	_ = st.Close() // nothing was written through it since
+}
+
 // live runs an agent in this process until nothing is left to do, or until it
 // has made so many changes; negative means any number. It returns the changes,
 // whether it died, and how far the certificate has come.
 func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string, died bool, stage renew.Stage) {
 	t.Helper()
-	st := reopen(t, cfg.Agent.StateDir)
-	defer st.Close()
+	st, err := store.Open(cfg.Agent.StateDir)
+	must(t, err)
+	return liveIn(t, st, cfg, force, most, nil)
+}
+
+// liveIn is live in a store that it closes; around stands around the outputs'
+// changes.
+func liveIn(t *testing.T, st *store.Store, cfg *config.Config, force bool, most int, around store.Around) (made []string, died bool, stage renew.Stage) {
+	t.Helper()
+	defer closeAlone(st)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	m := &mortal{Store: st, die: cancel, left: most}
@@ -161,7 +186,7 @@ func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string
 	defer issuer.Close()
 	runner := hooks.New(log)
 	defer runner.Close()
-	a := agent.New(agent.Parts{Store: m, Prober: &probe.Prober{}, Runner: prompt{runner}, Log: log}, cfg, issuer)
+	a := agent.New(agent.Parts{Store: m, Prober: &probe.Prober{}, Runner: prompt{runner}, Log: log, Writer: install.Writer{Around: around}}, cfg, issuer)
 	if force {
 		must(t, a.Request("www", true))
 	}
@@ -169,27 +194,6 @@ func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.made, m.dead, a.Report(time.Now())[0].Stage
-}
-
-// reopen opens a state directory that this process has just closed. A program
-// that another test is starting at this moment has a copy of the lock until its
-// exec.
-func reopen(t *testing.T, dir string) *store.Store {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		st, err := store.Open(dir)
-		if err == nil {
-			return st
-		}
-		if !errors.Is(err, store.ErrLocked) || ctx.Err() != nil {
-			t.Fatal(err)
-		}
-		<-tick.C
-	}
 }
 
 // serveLive is a TLS server that reads the live pair for every handshake.

@@ -17,11 +17,14 @@ import (
 // there was a pair there has to be one, whole, whatever goes on.
 type reader struct {
 	t        *testing.T
+	wrong    func(format string, args ...any) // what it met is told to it
 	stop     chan struct{}
 	done     sync.WaitGroup
 	mu       sync.Mutex // guards what follows
 	pairs    int        // different ones that were seen
 	offended []string
+
+	power sync.Mutex // held while there is none to look at anything
 }
 
 // readerEvery is short beside any step that the agent takes.
@@ -29,13 +32,22 @@ const readerEvery = time.Millisecond
 
 // watchPair starts a reader of dir; close it to hear what it saw.
 func watchPair(t *testing.T, dir string) *reader {
-	r := &reader{t: t, stop: make(chan struct{})}
+	return watchAny(t, func() ([]byte, error) { return readPair(dir) })
+}
+
+// watchAny starts a reader of anything. What it reads may be missing until it was
+// there once.
+func watchAny(t *testing.T, read func() ([]byte, error)) *reader {
+	r := &reader{t: t, wrong: t.Errorf, stop: make(chan struct{})}
 	r.done.Go(func() {
 		tick := time.NewTicker(readerEvery)
 		defer tick.Stop()
 		var last []byte
 		for {
-			if both, err := readPair(dir); err != nil && (last != nil || !errors.Is(err, fs.ErrNotExist)) {
+			r.power.Lock()
+			both, err := read()
+			r.power.Unlock()
+			if err != nil && (last != nil || !errors.Is(err, fs.ErrNotExist)) {
 				r.offend(err)
 			} else if err == nil && !bytes.Equal(both, last) {
 				last = both
@@ -61,14 +73,14 @@ func (r *reader) offend(err error) {
 	}
 }
 
-// close ends the reader, fails the test where it met anything but whole pairs,
+// close ends the reader, reports what it met but whole pairs,
 // and returns how many it saw.
 func (r *reader) close() int {
 	r.t.Helper()
 	close(r.stop)
 	r.done.Wait()
 	for _, o := range r.offended {
-		r.t.Errorf("a reader of the live pair: %s", o)
+		r.wrong("a reader: %s", o)
 	}
 	return r.pairs
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/certvigil/certvigil/renew/config"
 	"github.com/certvigil/certvigil/renew/status"
+	"github.com/certvigil/certvigil/renew/store"
 )
 
 // globals are the flags that every subcommand knows.
@@ -22,10 +23,13 @@ type globals struct {
 	logLevel  string
 	logFormat string
 	readAt    time.Time // when the configuration began to be read
+
+	disk store.Around // stands around what is written to disk: nil, but in a test
 }
 
-func rootCommand() *cobra.Command {
-	g := &globals{}
+// rootCommand returns the program; disk is nil, but in a test.
+func rootCommand(disk store.Around) *cobra.Command {
+	g := &globals{disk: disk}
 	root := &cobra.Command{
 		Use:           "certvigil",
 		Short:         "Keep every TLS certificate on this host from lapsing",
@@ -40,7 +44,7 @@ func rootCommand() *cobra.Command {
 	flags.StringVar(&g.logFormat, "log-format", "text", "text or json")
 	root.AddCommand(
 		runCommand(g), applyCommand(g), planCommand(g), statusCommand(g), renewCommand(g),
-		probeCommand(), validateCommand(g), fmtCommand(), versionCommand(),
+		doctorCommand(g), checkCommand(g), probeCommand(), validateCommand(g), fmtCommand(), versionCommand(),
 	)
 	return root
 }

@@ -50,7 +50,7 @@ type service struct {
 // openService takes the state directory and the sockets that systemd passed,
 // and makes an agent of them. What parts lacks is filled in.
 func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, error) {
-	st, err := store.Open(cfg.Agent.StateDir)
+	st, err := store.OpenAround(cfg.Agent.StateDir, g.disk)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,9 @@ func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, e
 	}
 	parts.Store, parts.Prober, parts.Runner = st, &probe.Prober{}, s.runner
 	parts.Lists = crl.New("certvigil/" + version)
+	parts.Writer.Around = g.disk
 	parts.Built, _ = time.Parse(time.RFC3339, built) // where nobody knows, nothing is ruled out
-	s.agent = agent.New(parts, cfg, issuer)
+	s.agent = agent.New(parts, cfg, s.checked(cfg, issuer))
 	s.inForce(cfg, issuer, g.readAt)
 	return s, nil
 }
@@ -136,10 +137,12 @@ func (s *service) reload() {
 		s.watchFiles(paths, was) // what it lacks may come
 		return
 	}
-	if was.Agent != cfg.Agent {
+	before := was.Agent
+	before.Resolver = cfg.Agent.Resolver // in force from now on
+	if before != cfg.Agent {
 		s.log.Warn("a changed agent block takes a restart", "path", s.path())
 	}
-	s.agent.Reload(cfg, issuer)
+	s.agent.Reload(cfg, s.checked(cfg, issuer))
 	s.inForce(cfg, issuer, began)
 	s.watchFiles(cfg.Sources, cfg)
 	old.Close()

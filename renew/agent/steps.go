@@ -11,7 +11,6 @@ import (
 
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
-	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/probe"
 )
 
@@ -116,7 +115,7 @@ func (j *job) install(ctx context.Context) {
 			if i < len(j.facts.Outputs) && j.facts.Outputs[i].InPlace || renew.LeftAlone(j.cert, j.facts, i) {
 				continue
 			}
-			errs = append(errs, install.Write(o, b))
+			errs = append(errs, j.parts.Writer.Write(o, b))
 		}
 	}
 	err = errors.Join(errs...)

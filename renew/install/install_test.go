@@ -68,6 +68,16 @@ func wantNothingLeft(t *testing.T, dir string) {
 	}
 }
 
+// write is Write; before is asked before each change of the disk.
+func write(o renew.Output, b store.Bundle, before func(op, path string) error) error {
+	return Writer{Around: func(op, path string, do func() error) error {
+		if err := before(op, path); err != nil {
+			return err
+		}
+		return do()
+	}}.Write(o, b)
+}
+
 func TestWritePutsEveryPartInPlace(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	dir := newDir(t)
@@ -150,10 +160,10 @@ func TestAFileGetsItsModeWhileItIsEmpty(t *testing.T) {
 	dir := newDir(t)
 	o := renew.Output{Key: dir + "/www.key", Owner: "4242", Mode: 0o640}
 	seen := false
-	must(t, write(o, newPair, func(op, name string) error {
+	must(t, write(o, newPair, func(op, path string) error {
 		if op == "write" {
 			seen = true
-			wantAccess(t, filepath.Join(dir, name), 0o640, 4242, 0)
+			wantAccess(t, path, 0o640, 4242, 0)
 		}
 		return nil
 	}))

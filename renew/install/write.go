@@ -12,6 +12,11 @@ import (
 	"github.com/certvigil/certvigil/renew/store"
 )
 
+// Writer writes outputs. The zero Writer is ready for use.
+type Writer struct {
+	Around store.Around // stands around each change of the disk, where it is not nil
+}
+
 // Write puts a pair in place at an output. Files that are as they should be are
 // left alone; nothing is switched unless every file could be written.
 //
@@ -21,11 +26,8 @@ import (
 // own grant. It refuses files of the state directory, and one file for two of
 // the parts. At the end everything is read back: that it returns nil means that
 // [Check] found the output in place. The error names the path.
-func Write(o renew.Output, b store.Bundle) error { return write(o, b, nil) }
-
-// write is Write; before is asked before each change of the disk.
-func write(o renew.Output, b store.Bundle, before func(op, name string) error) error {
-	t, err := begin(o, b, before)
+func (w Writer) Write(o renew.Output, b store.Bundle) error {
+	t, err := begin(o, b, w.Around)
 	if err != nil {
 		return fmt.Errorf("installing the certificate: %w", err)
 	}
@@ -38,6 +40,9 @@ func write(o renew.Output, b store.Bundle, before func(op, name string) error) e
 	}
 	return nil
 }
+
+// Write is [Writer.Write] of the zero Writer.
+func Write(o renew.Output, b store.Bundle) error { return Writer{}.Write(o, b) }
 
 // readBack tells what every call's success does not: that the output holds the
 // pair. There are file systems that ignore owners and modes without an error.
@@ -59,7 +64,7 @@ type task struct {
 	folders map[string]store.Folder // by the directory of a file's path
 }
 
-func begin(o renew.Output, b store.Bundle, before func(op, name string) error) (*task, error) {
+func begin(o renew.Output, b store.Bundle, around store.Around) (*task, error) {
 	all, err := files(o, b)
 	if err != nil {
 		return nil, err
@@ -76,7 +81,7 @@ func begin(o renew.Output, b store.Bundle, before func(op, name string) error) (
 				t.close()
 				return nil, err
 			}
-			t.folders[dir] = store.Folder{Root: root, Before: before}
+			t.folders[dir] = store.Folder{Root: root, Around: around}
 		}
 		if f.look(t.access).state != inPlace {
 			t.files = append(t.files, f)

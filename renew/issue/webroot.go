@@ -95,7 +95,7 @@ func (r *webroot) write(path, token, answer string) error {
 		return err
 	}
 	defer folder.Close()
-	temporary := "." + token + ".tmp" // no token begins with a dot
+	temporary := temporaryOf(token)
 	if err := folder.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

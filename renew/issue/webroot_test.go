@@ -1,6 +1,7 @@
 package issue
 
 import (
+	"context"
 	"io/fs"
 	"net"
 	"net/http"
@@ -178,24 +179,80 @@ func TestATokenIsNeverAPath(t *testing.T) {
 	}
 }
 
-func TestIssuingThroughADocumentRoot(t *testing.T) {
-	root := t.TempDir()
+// startSite starts a CA, and a client whose solver writes into the document root
+// that it returns.
+func startSite(t *testing.T, middleware func(http.Handler) http.Handler) (b *bench, root string) {
+	t.Helper()
+	root = t.TempDir()
 	site, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: http.FileServer(http.Dir(root))}
 	go func() { _ = server.Serve(site) }()
-	defer server.Close()
+	t.Cleanup(func() { _ = server.Close() })
 
-	b := start(t, acmetest.Options{})
+	b = start(t, acmetest.Options{})
 	_ = b.ca.Close()
-	if b.ca, err = acmetest.Start(acmetest.Options{HTTPPort: site.Addr().(*net.TCPAddr).Port}); err != nil {
+	if b.ca, err = acmetest.Start(acmetest.Options{HTTPPort: site.Addr().(*net.TCPAddr).Port, Middleware: middleware}); err != nil {
 		t.Fatal(err)
 	}
 	b.issuer.Directory, b.issuer.TrustRoots = b.ca.DirectoryURL(), b.ca.TrustPEM()
 	b.opts.Solvers = map[string]config.Solver{"webroot.site": {Type: "webroot", Name: "site", Path: root}}
 	b.rebuild()
+	return b, root
+}
+
+// A process that is killed withdraws nothing. What it published is known by the
+// order that it noted, and goes with that.
+func TestACrashLeavesNoChallengeInTheDocumentRoot(t *testing.T) {
+	for name, path := range map[string]string{"while the CA looks": atChallenge, "when it has looked": atFinalize} {
+		t.Run(name, func(t *testing.T) {
+			f := new(faults)
+			b, root := startSite(t, f.middleware)
+			var published []string
+			ctx, crash := context.WithCancel(t.Context())
+			defer crash()
+			stop := first(1, path, func(http.Handler) http.Handler {
+				return http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+					crash()
+					panic(http.ErrAbortHandler)
+				})
+			})
+			f.set(func(next http.Handler) http.Handler {
+				return first(1, atChallenge, func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						published = tree(t, filepath.Join(root, challengeFolder))
+						next.ServeHTTP(w, r)
+					})
+				})(stop(next))
+			})
+			cert := b.cert("www", "a.example.com")
+			cert.Solver = "webroot.site"
+			if _, err := b.client.Issue(ctx, cert, renew.Version{}, renew.Missing); err == nil || len(published) != 1 {
+				t.Fatalf("%v, published: %v", err, published)
+			}
+			folder := filepath.Join(root, challengeFolder)
+			if err := os.MkdirAll(folder, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			// As SIGKILL leaves it; and a file of somebody else's.
+			for _, left := range []string{published[0], "." + published[0] + ".tmp", "theirs"} {
+				if err := os.WriteFile(filepath.Join(folder, left), []byte("left"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.rebuild()
+			b.issue(cert, renew.Version{})
+			if got := tree(t, folder); !slices.Equal(got, []string{"theirs"}) {
+				t.Errorf("left behind: %v", got)
+			}
+		})
+	}
+}
+
+func TestIssuingThroughADocumentRoot(t *testing.T) {
+	b, root := startSite(t, nil)
 	cert := b.cert("www", "a.example.com", "b.example.com", "c.example.com")
 	cert.Solver = "webroot.site"
 	b.issue(cert, renew.Version{})

@@ -149,7 +149,7 @@ func TestAReaderOfLiveNeverSeesAMixedPair(t *testing.T) {
 	readers.Wait()
 }
 
-func readLive(t *testing.T, dir string) {
+func readLive(t testing.TB, dir string) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Error(err)

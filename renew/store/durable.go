@@ -9,6 +9,12 @@ import (
 	"syscall"
 )
 
+// Around stands around one change of the disk: it makes the change by calling
+// do, and what it returns is what became of it. Op is create, chown, chmod,
+// write, sync, mkdir, syncdir,
+// symlink, rename or remove; path is absolute, for rename the new one.
+type Around func(op, path string, do func() error) error
+
 // Owner is who a file is to belong to; -1 leaves the user or the group as it is.
 type Owner struct{ UID, GID int }
 
@@ -20,10 +26,9 @@ type Folder struct {
 	Root  *os.Root
 	Owner *Owner // of all that is made here; nil is this process's own
 
-	// Before, where set, is asked before each change, and its error is what
-	// the change gives: a folder that is for reading only, or a test that
-	// pulls the plug.
-	Before func(op, name string) error
+	// Around, where set, stands around each change: a folder that is for
+	// reading only, or a test that pulls the plug.
+	Around Around
 }
 
 // WriteFile replaces a file. A reader sees the old content or the new one, at
@@ -190,14 +195,10 @@ func (f Folder) remove(name string) error {
 }
 
 func (f Folder) do(op, name string, change func() error) error {
-	var err error
-	if f.Before != nil {
-		err = f.Before(op, name)
+	if f.Around == nil {
+		return f.failed(op, name, change())
 	}
-	if err == nil {
-		err = change()
-	}
-	return f.failed(op, name, err)
+	return f.failed(op, name, f.Around(op, f.full(name), change))
 }
 
 // failed names the absolute path: the errors of os.Root know only what is

@@ -90,31 +90,3 @@ func TestALedgerThatMakesNoSenseBeginsAnew(t *testing.T) {
 		})
 	}
 }
-
-// TestALedgerAfterPowerFails stops at every write: what was noted before is never
-// lost, and an error means that nobody may rely on the change.
-func TestALedgerAfterPowerFails(t *testing.T) {
-	for stop := 0; ; stop++ {
-		s := newStore(t)
-		must(t, spend(s, "before"))
-		writes := 0
-		s.folder.Before = func(op, name string) error {
-			if writes++; writes > stop {
-				return errors.New("power failed")
-			}
-			return nil
-		}
-		err := spend(s, "after")
-		s.folder.Before = nil
-		next := entries(t, s)
-		if len(next) == 0 || next[0].Ref != "before" || (err == nil && len(next) != 2) {
-			t.Fatalf("stopped after %d writes (%v): %+v", stop, err, next)
-		}
-		if err == nil {
-			if stop < 4 {
-				t.Errorf("durable after %d writes", stop)
-			}
-			return
-		}
-	}
-}

@@ -34,8 +34,9 @@ type Store struct {
 
 	accounts sync.Mutex // one change of an account at a time
 	ledgers  sync.Mutex // one change of a ledger at a time
-	mu       sync.Mutex // guards names
+	mu       sync.Mutex // guards what follows
 	names    map[string]*state
+	beat     time.Time // the last Beat that left a sign
 }
 
 // state is what is remembered of one certificate's folder.
@@ -49,8 +50,12 @@ type state struct {
 // of its layout, and removes what a crash left unfinished. It holds the lock
 // until Close, or until the process ends in whatever way; where another process
 // has it, the error is [ErrLocked].
-func Open(dir string) (*Store, error) {
-	s, err := open(dir)
+func Open(dir string) (*Store, error) { return OpenAround(dir, nil) }
+
+// OpenAround is Open of a store in which around, where it is not nil, stands
+// around each change.
+func OpenAround(dir string, around Around) (*Store, error) {
+	s, err := open(dir, around)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +65,7 @@ func Open(dir string) (*Store, error) {
 	return s, nil
 }
 
-func open(dir string) (*Store, error) {
+func open(dir string, around Around) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the state directory %s: %w", dir, err)
@@ -72,7 +77,7 @@ func open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the state directory: %w", err)
 	}
-	return &Store{dir: dir, folder: Folder{Root: root}, settled: settledAfter, names: map[string]*state{}}, nil
+	return &Store{dir: dir, folder: Folder{Root: root, Around: around}, settled: settledAfter, names: map[string]*state{}}, nil
 }
 
 // makeDurable makes dir and the directories above it that are missing; each
@@ -167,12 +172,7 @@ func OpenReadOnly(dir string) (*Store, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("opening the state directory: %w", err)
 	}
-	s, err := open(dir)
-	if err != nil {
-		return nil, err
-	}
-	s.folder.Before = func(string, string) error { return ErrReadOnly }
-	return s, nil
+	return open(dir, func(string, string, func() error) error { return ErrReadOnly })
 }
 
 // Close lets go of the lock.
