@@ -313,8 +313,11 @@ func TestWhatIsLeftAloneHoldsUpNoOther(t *testing.T) {
 // in its place, and files that were overwritten through the link.
 func TestALivePairOfSomeoneElsesIsAdopted(t *testing.T) {
 	write := func(t *testing.T, dir string, b store.Bundle) {
-		must(t, os.WriteFile(filepath.Join(dir, "fullchain.pem"), b.Fullchain(), 0o644))
-		must(t, os.WriteFile(filepath.Join(dir, "privkey.pem"), b.Key, 0o600))
+		chain, key := filepath.Join(dir, "fullchain.pem"), filepath.Join(dir, "privkey.pem")
+		must(t, os.WriteFile(chain+".new", b.Fullchain(), 0o644))
+		must(t, os.WriteFile(key+".new", b.Key, 0o600))
+		must(t, os.Rename(chain+".new", chain))
+		must(t, os.Rename(key+".new", key))
 	}
 	for name, do := range map[string]func(t *testing.T, live string, b store.Bundle){
 		"flipped": func(t *testing.T, live string, b store.Bundle) {
