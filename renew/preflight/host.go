@@ -121,7 +121,7 @@ func scarce(st unix.Statfs_t, root bool) error {
 func (l *look) runHooks(ctx context.Context) []renew.Obstacle {
 	var found []renew.Obstacle
 	for _, name := range l.cert.Hooks {
-		err := l.hooks.Ready(ctx, l.config.Hooks[name])
+		err := l.ready(ctx, name)
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
@@ -129,6 +129,13 @@ func (l *look) runHooks(ctx context.Context) []renew.Obstacle {
 			Remedy: "Make it run: until then a new certificate is installed and not served."})
 	}
 	return found
+}
+
+// ready bounds the question: a system bus may hang.
+func (l *look) ready(ctx context.Context, hook string) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	return l.hooks.Ready(ctx, l.config.Hooks[hook])
 }
 
 // endpoints looks whether somebody listens where the certificate is to be proved.

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
 )
@@ -171,6 +173,29 @@ func TestWhatIsLocalIsToldWithoutTheCA(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "gone")
 	w.cert.Outputs = []renew.Output{{Key: gone + "/www.key"}}
 	w.finds("ca-unreachable https://ca.test/dir", "hook-not-executable hook nginx", "path-unwritable "+gone)
+}
+
+func TestAPartThatHangsForEverIsNotWaitedFor(t *testing.T) {
+	w := newWorld(t, "www.example.com")
+	w.cert.Hooks = []string{"nginx"}
+	until, asked := make(chan struct{}), make(chan struct{})
+	defer close(until)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	k := New(w.cfg, w.ca, stuck{until, asked}, w.checker().log)
+	k.Check(ctx, w.cert, w.facts, 0) // or the test never ends
+}
+
+// stuck is a hook of which nobody can tell anything, ever.
+type stuck struct{ until, asked chan struct{} }
+
+func (s stuck) Ready(context.Context, hooks.Hook) error {
+	close(s.asked)
+	<-s.until
+	return nil
 }
 
 func TestAPanicInOnePartLeavesTheOthers(t *testing.T) {
