@@ -73,6 +73,15 @@ crash: ## every cell of the crash matrix and 1,000 kills at random times
 # What make crash runs: docs/reliability.md says what each of them is.
 CRASH = ^(TestCrashMatrix|TestKillsAtRandomTimesCauseNoLapse|TestTheNthChangeOfTheDiskFails|TestTheNthProgramFails|TestAnAgentThatDiesAfterAnyChange.*)$$
 
+# The short forms of these run with the unit tests; FAULTS are those of the long.
+FAULTS ?= -faults.rounds=100 -faults.restarts=1000 -faults.bodies=10000
+
+.PHONY: faults
+faults: ## every fault of a CA and 5,300 lying certificates, with figures
+	packaging/deps.sh
+	go test -count=1 -v -timeout 30m ./renew/issue/faultproxy -args $(FAULTS) | grep -v '^=== '
+	go test -count=1 -v -run 'AlteredAdvice' ./renew/issue | grep -v '^=== '
+
 .PHONY: bench
 bench: ## speed and memory, measured, never asserted
 	packaging/deps.sh

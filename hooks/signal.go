@@ -26,18 +26,9 @@ func signal(pidFile, name string) error {
 	if !ok {
 		return fmt.Errorf("signal %q is not known", name)
 	}
-	pid, err := readPID(pidFile)
+	pid, err := target(pidFile)
 	if err != nil {
 		return err
-	}
-	switch pid {
-	case os.Getpid():
-		return fmt.Errorf("pid file %s is stale: it names certvigil itself (process %d)", pidFile, pid)
-	case 0, 1:
-		return fmt.Errorf("pid file %s names process %d, which gets no signal from a hook", pidFile, pid)
-	}
-	if zombie(pid) {
-		return fmt.Errorf("pid file %s is stale: process %d has ended", pidFile, pid)
 	}
 	switch err := syscall.Kill(pid, sig); {
 	case errors.Is(err, syscall.ESRCH):
@@ -48,6 +39,22 @@ func signal(pidFile, name string) error {
 		return fmt.Errorf("sending SIG%s to process %d of %s: %w", name, pid, pidFile, err)
 	}
 	return nil
+}
+
+// target returns the process that a signal by way of the pid file is for.
+func target(pidFile string) (int, error) {
+	pid, err := readPID(pidFile)
+	switch {
+	case err != nil:
+		return 0, err
+	case pid == os.Getpid():
+		return 0, fmt.Errorf("pid file %s is stale: it names certvigil itself (process %d)", pidFile, pid)
+	case pid <= 1:
+		return 0, fmt.Errorf("pid file %s names process %d, which gets no signal from a hook", pidFile, pid)
+	case zombie(pid):
+		return 0, fmt.Errorf("pid file %s is stale: process %d has ended", pidFile, pid)
+	}
+	return pid, nil
 }
 
 // readPID returns the number in the first line of the file.

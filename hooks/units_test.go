@@ -69,8 +69,9 @@ func TestATestUnitIsStartedAndThenTheUnitReloaded(t *testing.T) {
 // fakeBus is a system bus with nobody on it but systemd's manager: enough of
 // the D-Bus protocol for the client to be tested as it is.
 type fakeBus struct {
-	result string // of every job; empty: the job never ends
-	refuse string // the D-Bus error that every call gets instead
+	result string                  // of every job; empty: the job never ends
+	refuse string                  // the D-Bus error that every call gets instead
+	unit   map[string]dbus.Variant // the properties of every unit
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -169,6 +170,8 @@ func (b *fakeBus) answer(conn net.Conn, in *bufio.Reader) {
 					dbus.FieldSignature: dbus.MakeVariant(dbus.SignatureOf(uint32(7), job, unit, b.result)),
 				}, Body: []any{uint32(7), job, unit, b.result}})
 			}
+		case "GetAll":
+			b.reply(conn, call, b.unit)
 		default:
 			b.reply(conn, call)
 		}

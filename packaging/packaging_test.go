@@ -18,7 +18,7 @@ func units(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
 	copies := map[string]string{}
-	for _, pattern := range []string{"*.service", "*.socket"} {
+	for _, pattern := range []string{"*.service", "*.socket", "*.timer"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil || len(paths) == 0 {
 			t.Fatalf("no file matches %s (%v)", pattern, err)
@@ -53,7 +53,10 @@ func run(t *testing.T, name string, args ...string) {
 
 func TestUnitsAreValid(t *testing.T) {
 	paths := units(t)
-	for _, unit := range []string{"certvigil.service", "certvigil-http.socket", "certvigil-nginx-test.service"} {
+	for _, unit := range []string{
+		"certvigil.service", "certvigil-http.socket", "certvigil-nginx-test.service",
+		"certvigil-check.service", "certvigil-check.timer",
+	} {
 		if paths[unit] == "" {
 			t.Errorf("%s is missing", unit)
 		}
@@ -73,6 +76,7 @@ func TestSandboxIsTight(t *testing.T) {
 	for unit, threshold := range map[string]string{
 		"certvigil.service":            "20",
 		"certvigil-nginx-test.service": "40",
+		"certvigil-check.service":      "20",
 	} {
 		t.Run(unit, func(t *testing.T) {
 			run(t, "systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold="+threshold, paths[unit])
@@ -95,6 +99,56 @@ func TestServiceSettings(t *testing.T) {
 	}
 	if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "WatchdogSec=") }) {
 		t.Error("certvigil.service has no watchdog")
+	}
+}
+
+// The check stands outside of the agent: it may read what the agent does, and
+// write nothing; and it must not start, stop or need the agent.
+func TestTheCheckIsAnOutsider(t *testing.T) {
+	lines := strings.Split(read(t, "certvigil-check.service"), "\n")
+	for _, want := range []string{
+		"Type=oneshot", "User=certvigil", "Group=certvigil", "ExecStart=/usr/bin/certvigil check --timeout 30s",
+		"NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=", "LimitCORE=0",
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("certvigil-check.service lacks %s", want)
+		}
+	}
+	for _, line := range lines {
+		for _, tie := range []string{"Wants=", "Requires=", "BindsTo=", "PartOf=", "Requisite=", "StateDirectory=", "ReadWritePaths=", "[Install]"} {
+			if strings.HasPrefix(line, tie) {
+				t.Errorf("certvigil-check.service has %s", line)
+			}
+		}
+	}
+	timer := strings.Split(read(t, "certvigil-check.timer"), "\n")
+	if !slices.Contains(timer, "WantedBy=timers.target") {
+		t.Error("nothing starts the timer")
+	}
+}
+
+// Every setting of the sandbox that the agent has, the check has as well.
+func TestTheCheckHasTheAgentsSandbox(t *testing.T) {
+	check := strings.Split(read(t, "certvigil-check.service"), "\n")
+	_, sandbox, found := strings.Cut(read(t, "certvigil.service"), "# The sandbox.")
+	if !found {
+		t.Fatal("certvigil.service has no sandbox")
+	}
+	n := 0
+	for line := range strings.Lines(sandbox) {
+		line = strings.TrimSuffix(line, "\n")
+		if line == "[Install]" {
+			break
+		}
+		if strings.HasPrefix(line, "#") || !strings.Contains(line, "=") || line == "SystemCallFilter=@chown" {
+			continue // it gives nothing away
+		}
+		if n++; !slices.Contains(check, line) {
+			t.Errorf("certvigil-check.service lacks %s", line)
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d settings were compared", n)
 	}
 }
 
@@ -140,8 +194,8 @@ func TestMaintainerScriptsParse(t *testing.T) {
 func TestPackageContentsExist(t *testing.T) {
 	found := regexp.MustCompile(`(?m)(?:src|postinstall|preremove|postremove): packaging/(\S+)$`).
 		FindAllStringSubmatch(read(t, "nfpm.yaml"), -1)
-	if len(found) != 10 {
-		t.Fatalf("%d files named in nfpm.yaml, want 10", len(found))
+	if len(found) != 12 {
+		t.Fatalf("%d files named in nfpm.yaml, want 12", len(found))
 	}
 	for _, m := range found {
 		if _, err := os.Stat(m[1]); err != nil {

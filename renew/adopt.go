@@ -30,7 +30,7 @@ type Foreign struct {
 	Path        string // for a person
 	Fault       string // why no client should get it; empty where it is good
 	Fingerprint string // of its leaf, where it can be read
-	NotAfter    time.Time
+	NotAfter    time.Time // when clients stop taking it
 	ChangedAt   time.Time // when one of its files last changed
 	Since       time.Time // when it was first seen
 }
@@ -69,7 +69,7 @@ func Adoptable(c Cert, f Facts) (Foreign, bool) {
 	if c.OnChange != "" && c.OnChange != Adopting {
 		return best, false
 	}
-	end := f.Held.NotAfter // zero where nothing is held
+	end := f.Held.End() // zero where nothing is held
 	found := false
 	for _, x := range f.Foreign {
 		if x.Fault == "" && x.NotAfter.After(end) {
@@ -85,6 +85,17 @@ func LeftAlone(c Cert, f Facts, place int) bool {
 	return c.OnChange == Alarming && slices.ContainsFunc(f.Foreign, func(x Foreign) bool {
 		return x.Place == place && x.Fault == ""
 	})
+}
+
+// LeftBy lists the leaves that an install step leaves where they are.
+func LeftBy(c Cert, f Facts) []string {
+	var all []string
+	for _, x := range f.Foreign {
+		if LeftAlone(c, f, x.Place) {
+			all = append(all, x.Fingerprint)
+		}
+	}
+	return all
 }
 
 // adoptRule: a pair of someone else's that is better than ours is made ours, as

@@ -29,7 +29,7 @@ func Backoff(now time.Time, do Do, count int, c Cert, f Facts) time.Duration {
 		if !f.Held.valid(now) {
 			longest = bareLongest
 		}
-	case Advise:
+	case Advise, LookUp:
 		wait, longest = grow(issueFirst, 2, count, adviseSix), adviseSix
 		if count > adviseTries {
 			wait = adviseSix

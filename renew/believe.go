@@ -23,7 +23,8 @@ func Believable(now time.Time, f Facts) Facts {
 	}
 	j := f.Journal
 	j.Install, j.Verify, j.Advise, j.Enroll = believe(j.Install), believe(j.Verify), believe(j.Advise), believe(j.Enroll)
-	j.Adopt = believe(j.Adopt)
+	j.Adopt, j.LookUp = believe(j.Adopt), believe(j.LookUp)
+	j.Revocation.NextAt = earlier(j.Revocation.NextAt, now.Add(farthest))
 	j.Issuers = nil
 	for label, t := range f.Journal.Issuers {
 		if t = believe(t); t.Count > 0 {
@@ -39,6 +40,9 @@ func Believable(now time.Time, f Facts) Facts {
 	j.Advice.PollAt = earlier(j.Advice.PollAt, now.Add(farthest))
 	if ahead(j.Advice.FetchedAt) {
 		j.Advice = Advice{}
+	}
+	if ahead(j.Preflight.At) {
+		j.Preflight = Rehearsal{}
 	}
 	if ahead(j.Placed.At) {
 		j.Placed = Placed{}

@@ -73,6 +73,7 @@ func TestWhatIsBelievableStays(t *testing.T) {
 	f.Journal.Request = Request{At: now}
 	f.Journal.Advice.PollAt = now.Add(24 * time.Hour)
 	f.Standings = []Standing{{HoldUntil: now.Add(24 * time.Hour)}}
+	f.Journal.Preflight.At = now
 	g := Believable(now, f)
 	if !reflect.DeepEqual(f, g) {
 		t.Errorf("%+v became %+v", f, g)

@@ -13,7 +13,7 @@ type rule func(now time.Time, c Cert, f Facts) (Step, bool)
 // comes first, then what gets a new one, so that a hook or an endpoint that
 // keeps failing never holds back a renewal.
 func rules() []rule {
-	return []rule{adoptRule, installRule, issueRule, deployRule, verifyRule, adviseRule, enrollRule}
+	return []rule{adoptRule, installRule, issueRule, deployRule, verifyRule, adviseRule, enrollRule, lookUpRule, preflightRule}
 }
 
 // Decide returns the one thing to do next for c: the first rule whose time has
@@ -193,7 +193,7 @@ func verifyRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	if !inPlace(f) || len(proofs) == 0 {
 		return Step{}, false
 	}
-	every := min(proofEvery, f.Held.Lifetime()/proofPortion)
+	every := proofInterval(f)
 	again := Step{Do: Verify, Reason: ProofDue}
 	for _, p := range proofs {
 		switch {
@@ -209,6 +209,10 @@ func verifyRule(now time.Time, c Cert, f Facts) (Step, bool) {
 		}
 	}
 	return again, true
+}
+
+func proofInterval(f Facts) time.Duration {
+	return min(proofEvery, f.Held.Lifetime()/proofPortion)
 }
 
 // failingProof: again when the backoff is over. The hooks ran again before it

@@ -34,6 +34,8 @@ func servedAt(lifetime time.Duration) Facts {
 			Hooks:  map[string]HookRecord{"nginx": {Acknowledged: 1, RanAt: t0.Add(time.Millisecond), Saw: "as it is"}},
 			Proofs: []Proof{{Address: "127.0.0.1:443", Name: "example.com", Version: 1, Served: true, CheckedAt: t0.Add(time.Second)}},
 			Issued: []Issuance{{At: t0, Set: wantCert().Set(), NotAfter: v.NotAfter}},
+			// A look made in the far future: no table waits for one by accident.
+			Preflight: Rehearsal{At: t0.Add(10 * lifetime), Of: wantCert().settings()},
 		},
 	}
 }
@@ -195,6 +197,7 @@ func TestDecide(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&c, &f)
 			}
+			f.Journal.Preflight.Of = c.settings() // the rows of preflight_test.go tell what else makes one due
 			want := Step{Do: tc.do, At: tc.at, Reason: tc.reason}
 			if tc.at.IsZero() {
 				want.At = tc.now

@@ -75,6 +75,8 @@ func differs(now time.Time, c Cert, f Facts) Reason {
 		return f.Newest.Fault // an older pair holds the fort
 	case !now.Before(held.NotAfter):
 		return Expired
+	case f.revoked():
+		return IsRevoked
 	case held.Foreign && Covers(held.Names, c.Names):
 		return "" // what it is was for someone else to choose
 	case nameSet(held.Names) != c.Set() && len(LeftOut(c, held)) == 0:
@@ -96,13 +98,9 @@ func differs(now time.Time, c Cert, f Facts) Reason {
 }
 
 // backstop is when v is renewed whatever the CA advises: with a third of the
-// lifetime left, half under ten days. An intermediate that ends before the leaf
-// counts as the end.
+// lifetime left, half under ten days.
 func backstop(c Cert, v Version) time.Time {
-	end := v.NotAfter
-	if !v.ChainNotAfter.IsZero() && v.ChainNotAfter.Before(end) {
-		end = v.ChainNotAfter
-	}
+	end := v.End()
 	life := end.Sub(v.NotBefore)
 	return end.Add(-time.Duration(float64(life) * float64(c.lifetimeLeft(life))))
 }
@@ -113,7 +111,7 @@ func Slack(c Cert, f Facts) time.Duration {
 	if f.Held.N == 0 {
 		return 0
 	}
-	return max(0, f.Held.NotAfter.Sub(backstop(c, f.Held)))
+	return max(0, f.Held.End().Sub(backstop(c, f.Held)))
 }
 
 // The brake: within one lifetime, at most a week, no more certificates for one

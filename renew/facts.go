@@ -13,6 +13,7 @@ type Version struct {
 	ChainDigest   string    // SHA-256 over the DER of the leaf and all that follows it, lower-case hex
 	Serial        string    // lower-case hex
 	CertID        string    // RFC 9773, section 4.1; empty where the leaf has no authority key identifier
+	CRL           string    // where its CA's revocation list is; empty where that can't be asked or not be verified
 	Names         []string  // as ParseName returns them, sorted
 	KeyType       KeyType   //
 	NotBefore     time.Time //
@@ -35,6 +36,15 @@ func (v Version) Usable() bool { return v.N > 0 && v.Fault == "" }
 
 // Lifetime is how long the certificate is valid, from first to last second.
 func (v Version) Lifetime() time.Duration { return v.NotAfter.Sub(v.NotBefore) }
+
+// End is when clients stop taking the certificate: at its own end, or at that of
+// an intermediate that ends before it.
+func (v Version) End() time.Time {
+	if !v.ChainNotAfter.IsZero() {
+		return earlier(v.NotAfter, v.ChainNotAfter)
+	}
+	return v.NotAfter
+}
 
 // Best picks the pair to hold: the newest that is whole and not expired at now,
 // else the newest that is whole, else the zero Version. One that is not valid
@@ -73,7 +83,12 @@ type Facts struct {
 	Unwritten string        // why the journal could not be written; empty where it could
 	Standings []Standing    // one for each issuer of the Cert, in its order
 	Earliest  time.Time     // the clock can't be right before: the newest pair, and the program, are from then
+	Checking  bool          // a preflight is under way
 	Journal   Journal
+
+	// ConfiguredAt is when the configuration last changed on disk. Only Promises
+	// asks for it, to tell since when something is wanted; zero where nobody looked.
+	ConfiguredAt time.Time
 }
 
 // OutputState tells whether one output holds the held version.

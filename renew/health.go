@@ -60,10 +60,14 @@ const (
 	expiringLately = 0.5
 )
 
+// Alarms returns which part of the slack is left when Health first calls for
+// attention over a renewal that does not come, and when it calls it critical.
+func Alarms() (attention, critical float64) { return 1 - attentionGone, 1 - criticalGone }
+
 // Health judges c. Like Decide it is pure and total.
 func Health(now time.Time, c Cert, f Facts) Verdict {
 	var found []Finding
-	for _, look := range []func(time.Time, Cert, Facts) []Finding{pairHealth, issueHealth, deployHealth, proofHealth, foreignHealth} {
+	for _, look := range []func(time.Time, Cert, Facts) []Finding{pairHealth, issueHealth, deployHealth, proofHealth, foreignHealth, revokedHealth, preflightHealth} {
 		found = append(found, look(now, c, f)...)
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Compare(b.Level.rank(), a.Level.rank()) })
@@ -111,8 +115,8 @@ func issueHealth(now time.Time, c Cert, f Facts) []Finding {
 	var found []Finding
 	if f.Held.valid(now) {
 		at := scheduled(c, f).At
-		gone := float64(now.Sub(at)) / float64(max(1, f.Held.NotAfter.Sub(at)))
-		left := f.Held.NotAfter.Sub(now).Round(time.Second)
+		gone := float64(now.Sub(at)) / float64(max(1, f.Held.End().Sub(at)))
+		left := f.Held.End().Sub(now).Round(time.Second)
 		switch {
 		case gone >= criticalGone:
 			found = append(found, Finding{Critical, Overdue, fmt.Sprintf("due since %s, %s left", at.UTC().Format(time.RFC3339), left)})

@@ -31,6 +31,7 @@ func TestHealth(t *testing.T) {
 		{"due just now", t0.Add(60 * day), nil, OK, ""},
 		{"a tenth of the slack gone", t0.Add(63 * day), nil, OK, ""},
 		{"a quarter of the slack gone", t0.Add(68 * day), nil, Attention, Overdue},
+		{"half of what an intermediate leaves is gone", t0.Add(26 * day), func(c *Cert, f *Facts) { f.Held.ChainNotAfter = t0.Add(30 * day) }, Critical, Overdue},
 		{"half of the slack gone", t0.Add(76 * day), nil, Critical, Overdue},
 		{"two failures early on pass", t0.Add(61 * day), func(c *Cert, f *Facts) { f.failed(failing(2, Transient)) }, OK, ""},
 		{"three do not", t0.Add(61 * day), func(c *Cert, f *Facts) { f.failed(failing(3, Transient)) }, Attention, IssueFailing},

@@ -98,7 +98,7 @@ func givenUp(now time.Time, c Cert, f Facts, i int, why Reason) (time.Time, bool
 	if !failing {
 		since = due
 	}
-	slack := f.Held.NotAfter.Sub(due)
+	slack := f.Held.End().Sub(due)
 	patience := loyalty
 	if f.Held.Lifetime() < shortLifetime {
 		patience = loyaltyShort
@@ -112,7 +112,7 @@ func givenUp(now time.Time, c Cert, f Facts, i int, why Reason) (time.Time, bool
 
 // urgent tells that a certificate is to be replaced long before its end, so
 // that the slack says nothing of how much time there is.
-func urgent(why Reason) bool { return why == Emergency }
+func urgent(why Reason) bool { return why == Emergency || why == IsRevoked }
 
 // Asked is the certificate as s asks for it: of the one issuer that s picked,
 // and without the names that it leaves out.

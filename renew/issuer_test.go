@@ -100,6 +100,10 @@ func TestWhichIssuerIsAsked(t *testing.T) {
 			f.Journal.Advice = Advice{CertID: "id1", Start: t0.Add(-2 * day), End: t0.Add(-day), Chosen: t0, FetchedAt: t0, PollAt: t0.Add(2 * day)}
 			f.Journal.Issuers = map[string]Trouble{"le": failingSince(first, t0, t0.Add(day), 3)}
 		}, "spare", t0.Add(day)},
+		{"neither does one that was revoked", t0.Add(day), func(_ *Cert, f *Facts) {
+			f.Journal.Revoked = Revoked{Fingerprint: "aa"}
+			f.Journal.Issuers = map[string]Trouble{"le": failingSince(first, t0, t0.Add(day), 3)}
+		}, "spare", t0.Add(day)},
 		{"what another directory of that label said does not count", late, func(c *Cert, f *Facts) {
 			f.Journal.Issuers = map[string]Trouble{"le": failingSince(first, due, late, 9)}
 			c.Issuers[0].Directory = "https://ca.example/dir2"

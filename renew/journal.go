@@ -6,19 +6,24 @@ import "time"
 // certificate. Its JSON form is journal.json of the state directory: fields are
 // added, never renamed, and an unknown one is ignored.
 type Journal struct {
-	Advice  Advice                `json:"advice,omitzero"`
-	Advise  Trouble               `json:"advise,omitzero"`
-	Issuers map[string]Trouble    `json:"issuers,omitempty"` // failures to issue, by the issuer's label
-	Enroll  Trouble               `json:"enroll,omitzero"`
-	Install Trouble               `json:"install,omitzero"`
-	Placed  Placed                `json:"placed,omitzero"`
-	Adopted Placed                `json:"adopted,omitzero"` // how often a pair of someone else's was adopted
-	Adopt   Trouble               `json:"adopt,omitzero"`
-	Verify  Trouble               `json:"verify,omitzero"`
-	Hooks   map[string]HookRecord `json:"hooks,omitempty"`  // by the hook's label
-	Proofs  []Proof               `json:"proofs,omitempty"` // the last one for each endpoint and name
-	Issued  []Issuance            `json:"issued,omitempty"` // oldest first; the brake counts them
-	Request Request               `json:"request,omitzero"`
+	Advice     Advice                `json:"advice,omitzero"`
+	Advise     Trouble               `json:"advise,omitzero"`
+	Issuers    map[string]Trouble    `json:"issuers,omitempty"` // failures to issue, by the issuer's label
+	Enroll     Trouble               `json:"enroll,omitzero"`
+	Install    Trouble               `json:"install,omitzero"`
+	Placed     Placed                `json:"placed,omitzero"`
+	Adopted    Placed                `json:"adopted,omitzero"` // how often a pair of someone else's was adopted
+	Left       []string              `json:"left,omitempty"`   // fingerprints of someone else's that stayed when ours was put in place
+	Adopt      Trouble               `json:"adopt,omitzero"`
+	Verify     Trouble               `json:"verify,omitzero"`
+	Hooks      map[string]HookRecord `json:"hooks,omitempty"`  // by the hook's label
+	Proofs     []Proof               `json:"proofs,omitempty"` // the last one for each endpoint and name
+	Revocation Revocation            `json:"revocation,omitzero"`
+	Revoked    Revoked               `json:"revoked,omitzero"`
+	LookUp     Trouble               `json:"look_up,omitzero"`
+	Issued     []Issuance            `json:"issued,omitempty"` // oldest first; the brake counts them
+	Request    Request               `json:"request,omitzero"`
+	Preflight  Rehearsal             `json:"preflight,omitzero"`
 }
 
 // Advice is what the CA said of when to renew (RFC 9773), and the point that

@@ -94,7 +94,7 @@ func FailureLimit(now time.Time, c Cert, held Version) Limit {
 	l := Limit{Most: failuresDaily, Within: failuresWithin}
 	if held.N > 0 {
 		l.Within = min(l.Within, max(shortest, held.Lifetime()/failuresPortion))
-		if left := held.NotAfter.Sub(now); left < Slack(c, Facts{Held: held})/latePortion {
+		if left := held.End().Sub(now); left < Slack(c, Facts{Held: held})/latePortion {
 			l.Most = failuresLate
 		}
 	}
@@ -164,7 +164,7 @@ func (l Ledger) until(now time.Time, c Claim, limit Limit) time.Time {
 const (
 	clockSlip   = time.Minute        // two that write at once need not agree by more
 	longestKept = 7 * 24 * time.Hour // no limit looks further back
-	mostEntries = 5000               // half a megabyte of JSON; beyond it the oldest go
+	mostEntries = 5000               // a megabyte of JSON; beyond it the oldest go
 )
 
 // Spend notes the claims as spent at now. A ref that was spent for the same

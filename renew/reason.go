@@ -18,6 +18,7 @@ const (
 	IssuerDiffers  Reason = "issuer-differs"  // the CA that issued it is no longer configured
 	ARIWindow      Reason = "ari-window"      // the point chosen in the CA's suggested window
 	Emergency      Reason = "emergency"       // the CA's suggested window lies in the past
+	IsRevoked      Reason = "revoked"         // the CA's revocation list has it
 	Lifetime       Reason = "lifetime"        // the backstop: so much of the lifetime is left
 	Requested      Reason = "requested"       // certvigil renew --force
 	Rescue         Reason = "rescue"          // half of the slack is gone: without the names that do not validate
@@ -34,8 +35,10 @@ const (
 	NotServed      Reason = "not-served"      // an endpoint answers with another certificate
 	Unverifiable   Reason = "unverifiable"    // an endpoint can't be reached
 	ProofDue       Reason = "proof-due"       // served; to be looked at again
+	RevocationDue  Reason = "revocation-due"  // the CA's revocation list is to be looked at
 	AdviceDue      Reason = "advice-due"      // the CA is to be asked when to renew
 	NotRegistered  Reason = "not-registered"  // there is no account yet at an issuer that may be needed
+	PreflightDue   Reason = "preflight-due"   // what would stop a renewal is to be looked for
 )
 
 // Why a step that is due waits.
@@ -49,15 +52,37 @@ const (
 
 // What else Health reports.
 const (
-	HookFailing     Reason = "hook-failing"
-	InstallFailing  Reason = "install-failing"
-	IssueFailing    Reason = "issue-failing"
-	Overdue         Reason = "overdue"          // due, and a part of the slack is gone
-	StateUnwritable Reason = "state-unwritable" // the journal could not be written
-	UntrustedRoot   Reason = "untrusted-root"
-	FailedOver      Reason = "failed-over"      // issued by another than the first issuer
-	FallbackUnready Reason = "fallback-unready" // no account could be made at an issuer that may be needed
-	NobodyProves    Reason = "no-endpoint"      // deployed, and nobody looks at what is served
-	NothingToDo     Reason = "nothing-to-do"
-	ServedExpiring  Reason = "served-expiring" // what an endpoint answers with is about to expire
+	HookFailing       Reason = "hook-failing"
+	InstallFailing    Reason = "install-failing"
+	IssueFailing      Reason = "issue-failing"
+	Overdue           Reason = "overdue"          // due, and a part of the slack is gone
+	StateUnwritable   Reason = "state-unwritable" // the journal could not be written
+	UntrustedRoot     Reason = "untrusted-root"
+	FailedOver        Reason = "failed-over"        // issued by another than the first issuer
+	FallbackUnready   Reason = "fallback-unready"   // no account could be made at an issuer that may be needed
+	NobodyProves      Reason = "no-endpoint"        // deployed, and nobody looks at what is served
+	RevocationUnknown Reason = "revocation-unknown" // the CA's revocation list can't be had for days
+	NothingToDo       Reason = "nothing-to-do"
+	ServedExpiring    Reason = "served-expiring" // what an endpoint answers with is about to expire
+)
+
+// What a preflight finds: what would stop a renewal today.
+const (
+	CAUnreachable       Reason = "ca-unreachable"       // its directory can't be had, or makes no sense
+	AccountRefused      Reason = "account-refused"      // the account is deactivated, revoked, or unknown to the CA
+	TermsChanged        Reason = "terms-changed"        // since they were agreed to
+	ProfileGone         Reason = "profile-gone"         // the CA does not offer the configured one
+	ClockOff            Reason = "clock-off"            // from the CA's, by more than five minutes
+	DNSFailing          Reason = "dns-failing"          // SERVFAIL, a refusal, or no answer
+	NoAddress           Reason = "no-address"           // a name has neither A nor AAAA
+	AddressDead         Reason = "address-dead"         // one address of a name does not answer, others do
+	AddressUnseen       Reason = "address-unseen"       // this host has no route to one address of a name
+	Port80Unreachable   Reason = "port-80-unreachable"  // no address of a name answers at the http-01 port
+	ChallengeUnanswered Reason = "challenge-unanswered" // it answers, with something else than the token
+	SolverUnusable      Reason = "solver-unusable"      // a token could not be published
+	CAAForbids          Reason = "caa-forbids"          // RFC 8659
+	HookNotExecutable   Reason = "hook-not-executable"  // its program, pid file or unit is not there
+	PathUnwritable      Reason = "path-unwritable"      //
+	DiskFull            Reason = "disk-full"            // no room, or no inodes
+	EndpointUnreachable Reason = "endpoint-unreachable" //
 )

@@ -25,7 +25,7 @@ func rescued(now time.Time, c Cert, f Facts, s Step) Step {
 	from := t.Last // nothing valid is held: the site is down as it is
 	if f.Held.valid(now) {
 		due := scheduled(c, f).At
-		from = due.Add(time.Duration(rescueGone * float64(f.Held.NotAfter.Sub(due))))
+		from = due.Add(time.Duration(rescueGone * float64(f.Held.End().Sub(due))))
 	} else if t.Count < patientTries {
 		return s
 	}

@@ -16,8 +16,8 @@ const module = "github.com/certvigil/certvigil"
 // only those above. docs/architecture.md draws it.
 var rooms = []string{
 	"renew", "hooks", "renew/watch", "renew/keypair", "renew/config", "renew/store", "renew/install",
-	"renew/issue", "renew/probe", "renew/agent", "renew/status",
-	"renew/issue/acmetest", "renew/store/disktest", "cmd/certvigil",
+	"renew/issue", "renew/crl", "renew/probe", "renew/preflight", "renew/agent", "renew/check", "renew/status",
+	"renew/issue/acmetest", "renew/issue/faultproxy", "renew/store/disktest", "cmd/certvigil",
 	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/nginx",
 }
 
@@ -130,7 +130,7 @@ func TestTheDaemonLinksNoTestCANorCloudSDK(t *testing.T) {
 		t.Fatalf("go list: %v", err)
 	}
 	for dep := range strings.Lines(string(out)) {
-		for _, bad := range []string{"letsencrypt/pebble", "lego/v4/providers", "aws-sdk", "azure-sdk", "acmetest", "testing\n"} {
+		for _, bad := range []string{"letsencrypt/pebble", "lego/v4/providers", "aws-sdk", "azure-sdk", "acmetest", "faultproxy", "testing\n"} {
 			if strings.Contains(dep, bad) && dep != "internal/testing\n" {
 				t.Errorf("the daemon links %s", dep)
 			}

@@ -9,6 +9,7 @@ type Do string
 const (
 	Wait      Do = "wait"      // nothing, until At
 	Advise    Do = "advise"    // ask the CA when to renew
+	LookUp    Do = "look-up"   // look at the CA's revocation list
 	Preflight Do = "preflight" // look for what would stop a renewal
 	Issue     Do = "issue"     // order a certificate, or go on with the order in flight
 	Enroll    Do = "enroll"    // register an account at an issuer that may be needed

@@ -176,6 +176,16 @@ func mod(a, n int64) int64 { return (a%n + n) % n }
 // is nobody's news.
 const windowShare = attentionGone - 0.01
 
+// Opening returns when a renewal would come that is due at that time: when c's
+// window opens, if that is soon enough.
+func Opening(c Cert, f Facts, due time.Time) time.Time {
+	share := time.Duration(windowShare * float64(Slack(c, f)))
+	if at := c.Window.Next(due); !at.After(due.Add(share)) {
+		return at
+	}
+	return due
+}
+
 // windowed moves an issue step into c's window, where that costs no safety: wanted
 // is when and why it is due, s is when it may come at the earliest. What is due
 // for any other reason than time does not wait, nor does what an operator asked

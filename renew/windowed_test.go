@@ -46,6 +46,9 @@ func TestARenewalWaitsForItsWindow(t *testing.T) {
 			c.LifetimeLeft = 0.9
 		}, t0.Add(day), Lifetime},
 
+		{"an intermediate ends first: its slack is what counts", "Wed 02:00-05:00", 90 * day, t0.Add(time.Hour), func(c *Cert, f *Facts) {
+			f.Held.ChainNotAfter = t0.Add(30 * day) // due on a Saturday, after 20 days; 10 of slack
+		}, t0.Add(20 * day), Lifetime},
 		{"the CA's point waits as well", "02:00-05:00", 90 * day, t0.Add(time.Hour), func(c *Cert, f *Facts) {
 			f.Journal.Advice = Advice{CertID: "id1", Start: due.Add(-2 * day), End: due, Chosen: due.Add(-day), FetchedAt: t0}
 		}, night.Add(-day), WindowShut},

@@ -80,6 +80,7 @@ func newHost(t *testing.T, p setup) *host {
 	h.cfg = settings{
 		State: h.path("state"), Socket: h.path("control.sock"), Directory: h.ca.DirectoryURL(),
 		Trust: h.path("ca.pem"), HTTP: fmt.Sprintf("127.0.0.1:%d", taken[0]), Sites: p.sites, Timeout: "30s",
+		Resolver: h.ca.DNS().Addr(), HTTPPort: taken[0],
 	}
 	if len(p.sites) == 0 {
 		h.cfg.Sites = []site{{Name: "www", Names: []string{"www.example.com"}}}

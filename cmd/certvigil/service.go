@@ -17,6 +17,7 @@ import (
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew/agent"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/crl"
 	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/issue"
 	"github.com/certvigil/certvigil/renew/probe"
@@ -66,9 +67,10 @@ func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, e
 		return nil, &exit{exitUnknown, err}
 	}
 	parts.Store, parts.Prober, parts.Runner = st, &probe.Prober{}, s.runner
+	parts.Lists = crl.New("certvigil/" + version)
 	parts.Writer.Around = g.disk
 	parts.Built, _ = time.Parse(time.RFC3339, built) // where nobody knows, nothing is ruled out
-	s.agent = agent.New(parts, cfg, issuer)
+	s.agent = agent.New(parts, cfg, s.checked(cfg, issuer))
 	s.inForce(cfg, issuer, g.readAt)
 	return s, nil
 }
@@ -135,10 +137,12 @@ func (s *service) reload() {
 		s.watchFiles(paths, was) // what it lacks may come
 		return
 	}
-	if was.Agent != cfg.Agent {
+	before := was.Agent
+	before.Resolver = cfg.Agent.Resolver // in force from now on
+	if before != cfg.Agent {
 		s.log.Warn("a changed agent block takes a restart", "path", s.path())
 	}
-	s.agent.Reload(cfg, issuer)
+	s.agent.Reload(cfg, s.checked(cfg, issuer))
 	s.inForce(cfg, issuer, began)
 	s.watchFiles(cfg.Sources, cfg)
 	old.Close()

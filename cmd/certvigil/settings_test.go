@@ -13,6 +13,8 @@ type settings struct {
 	Test, Reload                          []string // the hook's; no hook without Reload
 	Timeout                               string   // the hook's
 	Page                                  string   // the status page's address; none where empty
+	Resolver                              string   // the DNS server that preflights ask
+	HTTPPort                              int      // where the CA looks for http-01 answers
 	Issuer                                string   // more of the issuer block, in HCL
 	More                                  string   // more blocks, in HCL
 }
@@ -27,6 +29,7 @@ type site struct {
 	Fullchain string // of an output; none where empty
 	Key       string
 	OnChange  string
+	Solver    string // a reference; the only one where empty
 }
 
 var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.FuncMap{
@@ -41,6 +44,7 @@ var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.F
 }).Parse(`agent {
   state_dir = {{q .State}}
   socket    = {{q .Socket}}
+  resolver  = {{q .Resolver}}
 {{- if .Page}}
   listen    = {{q .Page}}
 {{- end}}
@@ -51,6 +55,7 @@ issuer "test" {
   contact     = ["ops@example.com"]
   agree_terms = true
   trust_roots = {{q .Trust}}
+  http_port   = {{.HTTPPort}}
   {{.Issuer}}
 }
 
@@ -62,6 +67,9 @@ certificate {{q .Name}} {
   names = {{list .Names}}
 {{- if .Issuers}}
   issuers = [{{.Issuers}}]
+{{- end}}
+{{- if .Solver}}
+  solver = {{.Solver}}
 {{- end}}
 {{- if .KeyType}}
   key {

@@ -52,6 +52,7 @@ type bench struct {
 	state     string
 	https     string // where the site is served
 	http      string // where the CA validates
+	port      int    // that of http
 	responder string
 	ca        *stage.CA
 	nginx     *stage.Nginx
@@ -64,7 +65,7 @@ func newBench(t *testing.T) bench {
 		t.Fatal(err)
 	}
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	b := bench{dir: t.TempDir(), https: at(0), http: at(2), responder: at(3)}
+	b := bench{dir: t.TempDir(), https: at(0), http: at(2), port: ports[2], responder: at(3)}
 	b.state = filepath.Join(b.dir, "state")
 	if b.ca, err = stage.StartCA(time.Hour, ports[4], ports[2], 1); err != nil {
 		t.Fatal(err)
@@ -90,12 +91,12 @@ func (b bench) agent(t *testing.T, binary string) *stage.Agent {
 	t.Helper()
 	roots := filepath.Join(b.dir, "ca.pem")
 	text := read(t, "certvigil.hcl",
-		`directory   = "letsencrypt"`, fmt.Sprintf("directory = %q\n trust_roots = %q", b.ca.DirectoryURL(), roots),
+		`directory   = "letsencrypt"`, fmt.Sprintf("directory = %q\n trust_roots = %q\n http_port = %d", b.ca.DirectoryURL(), roots, b.port),
 		`127.0.0.1:8402`, b.responder,
 		`127.0.0.1:443`, b.https,
 		`test { unit = "certvigil-nginx-test.service" }`, "test = "+list(b.nginx.TestCommand()),
 		`unit = "nginx.service"`, "command = "+list(b.nginx.ReloadCommand()))
-	text += fmt.Sprintf("agent { state_dir = %q }\n", b.state)
+	text += fmt.Sprintf("agent {\n  state_dir = %q\n  resolver = %q\n}\n", b.state, b.ca.DNS().Addr())
 	a := &stage.Agent{
 		Binary: binary, Config: filepath.Join(b.dir, "c.hcl"), Socket: filepath.Join(b.dir, "control.sock"), Log: &stage.Log{},
 	}

@@ -18,6 +18,8 @@ type Config struct {
 	Directory  string // of the CA
 	TrustRoots string // a file
 	HTTP       string // where http-01 is answered
+	HTTPPort   int    // where the CA looks for it
+	Resolver   string // the DNS server that preflights ask
 	Certs      []ConfigCert
 	Test       []string // the hook's
 	Reload     []string
@@ -37,6 +39,9 @@ var configText = template.Must(template.New("certvigil.hcl").Funcs(template.Func
 }).Parse(`agent {
   state_dir = {{q .StateDir}}
   socket    = {{q .Socket}}
+{{- if .Resolver}}
+  resolver  = {{q .Resolver}}
+{{- end}}
 {{- if .Listen}}
   listen    = {{q .Listen}}
 {{- end}}
@@ -47,6 +52,9 @@ issuer "demo" {
   contact     = ["ops@example.com"]
   agree_terms = true
   trust_roots = {{q .TrustRoots}}
+{{- if .HTTPPort}}
+  http_port   = {{.HTTPPort}}
+{{- end}}
 }
 
 solver "http" "main" {

@@ -63,6 +63,8 @@ func (h *Host) configure(p Plan, ports []int) {
 		Directory:  h.CA.DirectoryURL(),
 		TrustRoots: filepath.Join(p.Dir, "ca.pem"),
 		HTTP:       loopback(ports[1]),
+		HTTPPort:   ports[1],
+		Resolver:   h.CA.DNS().Addr(),
 	}
 	if p.Page {
 		h.Config.Listen = loopback(ports[2])

@@ -94,6 +94,11 @@ as_nobody() { # GROUP COMMAND...
   setpriv --reuid nobody --regid "$1" --clear-groups --no-new-privs "${@:2}"
 }
 as_agent() { setpriv --reuid certvigil --regid certvigil --init-groups --no-new-privs "$@"; }
+fails_saying() { # TEXT COMMAND...
+  local said
+  if said=$("${@:2}" 2>&1); then return 1; fi
+  grep -qE -- "$1" <<<"$said" || { echo "$said"; return 1; }
+}
 systemd_call() { # METHOD UNIT
   busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 \
     org.freedesktop.systemd1.Manager "$1" ss "$2" replace
@@ -125,14 +130,20 @@ refused "sandbox: so is /usr" inside touch /usr/x
 check "sandbox: there is something in /root" test -e /root/.profile
 refused "sandbox: /root is not to be seen" inside test -e /root/.profile
 check "sandbox: its state is not read-only" inside touch /var/lib/certvigil
+check "check: the timer is enabled" is enabled systemctl is-enabled certvigil-check.timer
+check "check: the timer is active" is active systemctl is-active certvigil-check.timer
+check "check: an idle agent passes" systemctl start certvigil-check.service
+check "check: its line is in the journal" log_has certvigil-check.service 'CERTVIGIL OK - no certificate is configured'
 check "nothing of the system has failed" is '' systemctl --failed --no-legend
+# From here on looks are made by hand: the agent is put through much.
+systemctl stop certvigil-check.timer
 
 # ---- a host with nginx, a CA, and a configuration ----
 
 printf '127.0.0.1 www.test api.test\n' >>/etc/hosts
 eab_key=$(openssl rand -base64 32 | tr '+/' '-_' | tr -d =)
 printf 'kid-1:%s\n' "$eab_key" >/tmp/eab
-systemd-run --quiet --unit=ca /test/ca -roots /etc/ssl/ca-roots.pem -validity 60s -eab /tmp/eab
+systemd-run --quiet --unit=ca /test/ca -roots /etc/ssl/ca-roots.pem -dns /tmp/ca-dns -validity 60s -eab /tmp/eab
 eventually 10 "the CA answers" curl -fsS --cacert /etc/ssl/ca-roots.pem -o /dev/null https://127.0.0.1:14000/dir
 
 # An administrator who enables the socket although nginx has the port: that is a
@@ -206,6 +217,8 @@ certificate "www" {
   endpoint "127.0.0.1:443" {}
 }
 END
+# This system has no DNS but the CA's.
+printf 'agent {\n  resolver = "%s"\n}\n' "$(cat /tmp/ca-dns)" >>/etc/certvigil/certvigil.hcl
 
 # ---- the closed loop ----
 
@@ -220,6 +233,12 @@ check "loop: the key is for nginx's group" is '-rw-r----- certvigil:www-data' mo
 check "loop: the key of the state is for nobody else" \
   is '-rw------- certvigil:certvigil' mode_of "$(readlink -f /var/lib/certvigil/live/www/privkey.pem)"
 eventually 10 "loop: the STATUS line counts it" status_line_has 1
+# As the service's user, in its sandbox, with systemd's socket and its units.
+check "doctor: nothing would stop a renewal" certvigil doctor
+chmod 0500 /etc/nginx/tls
+doctor=$(certvigil doctor || true)
+chmod 0755 /etc/nginx/tls
+check "doctor: a folder that the service may not write to" test -n "$(printf '%s' "$doctor" | grep 'path-unwritable: /etc/nginx/tls')"
 
 # A second one, from conf.d, used by nginx where it lies: root reads its key.
 cat >/etc/certvigil/conf.d/api.hcl <<'END'
@@ -234,6 +253,23 @@ eventually 60 "conf.d: issued" test -s /var/lib/certvigil/live/api/fullchain.pem
 site api.test /var/lib/certvigil/live/api/fullchain.pem /var/lib/certvigil/live/api/privkey.pem >/etc/nginx/conf.d/api.conf
 systemctl reload nginx.service
 eventually 90 "conf.d: served from the state directory" served api api.test
+
+# ---- a look from outside ----
+
+eventually 20 "check: two certificates pass" systemctl start certvigil-check.service
+check "check: and are counted" log_has certvigil-check.service 'CERTVIGIL OK - 2 certificates.* endpoints=2;;;0 not_served=0;'
+systemctl stop certvigil.service
+refused "check: fails without an agent" systemctl start certvigil-check.service
+check "check: it has failed" is failed systemctl is-failed certvigil-check.service
+check "check: and says why" log_has certvigil-check.service 'CERTVIGIL WARNING - no agent is running'
+check "check: root at a prompt is told so too, without the service's secrets" \
+  fails_saying 'no agent is running' certvigil check --timeout 1s
+check "check: nobody else may look" \
+  fails_saying "CERTVIGIL UNKNOWN.*the agent's user" as_nobody nogroup certvigil check --timeout 1s
+systemctl start certvigil.service
+eventually 60 "check: passes again" systemctl start certvigil-check.service
+check "check: nothing has failed any more" is '' systemctl --failed --no-legend
+before=$(pid)
 
 # A hook that is a program runs inside the sandbox. It looks up a name, which the C
 # library likes to do with netlink, and nobody proves this certificate.
@@ -346,6 +382,8 @@ socket_since=$(property ActiveEnterTimestampMonotonic certvigil-http.socket)
 before=$(pid)
 check "upgrade: dpkg -i" dpkg -i "$new"
 check "upgrade: another process" another_pid "$before"
+check "upgrade: the timer is active" is active systemctl is-active certvigil-check.timer
+systemctl stop certvigil-check.timer
 check "upgrade: of the new version" version_has "$(dpkg-deb -f "$new" Version)"
 check "upgrade: the agent says so too" is "$(dpkg-deb -f "$new" Version)" status .version
 check "upgrade: the configuration is the administrator's" cmp /tmp/good.hcl /etc/certvigil/certvigil.hcl
@@ -372,7 +410,14 @@ check "stop: within 7 s" test $((SECONDS - stop_began)) -le 7
 check "stop: cleanly" is success property Result
 systemctl start certvigil-http.socket certvigil.service
 
+# A look that has failed must not be told of when there is nothing to look at.
+systemctl start certvigil-check.timer
+systemctl start certvigil-check.service || true # the first, where the timer has begun one
+systemctl stop certvigil.service
+refused "remove: a check fails" systemctl start certvigil-check.service
 check "remove: dpkg -r" dpkg -r certvigil
+refused "remove: the timer runs no more" systemctl is-active certvigil-check.timer
+check "remove: nothing is left that failed" is '' systemctl --failed --no-legend
 refused "remove: nothing runs" pgrep -u certvigil
 refused "remove: no binary" test -e /usr/bin/certvigil
 refused "remove: no unit can be started" systemctl start certvigil.service
@@ -381,6 +426,7 @@ check "remove: so does what nginx reads" test -s /var/lib/certvigil/live/api/pri
 check "remove: nginx serves on" systemctl reload nginx.service
 
 check "install again: dpkg -i" dpkg -i "$new"
+check "install again: the timer is active" is active systemctl is-active certvigil-check.timer
 systemctl start certvigil-http.socket || true
 eventually 15 "install again: active" is active systemctl is-active certvigil.service
 check "install again: the same accounts" is "$account" keys

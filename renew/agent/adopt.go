@@ -29,12 +29,16 @@ func gatherForeign(now time.Time, st Store, cfg *config.Config, c renew.Cert, ve
 			ours = bundles(st, c.Name, versions)
 		}
 		path, found, err := find(st, c, place, ours)
-		if found.Ours || !found.ChangedAt.After(placed.At) {
+		since := found.ChangedAt.After(placed.At)
+		if found.Ours || !since && len(f.Journal.Left) == 0 {
 			continue
 		}
 		x := renew.Foreign{Place: place, Path: path, ChangedAt: found.ChangedAt}
 		if err == nil {
 			_, x.Fingerprint, x.NotAfter, err = judge(now, st, cfg, c, f.Held, found)
+		}
+		if !since && !slices.Contains(f.Journal.Left, x.Fingerprint) {
+			continue
 		}
 		if err != nil {
 			x.Fault = err.Error()
@@ -102,7 +106,7 @@ func judge(now time.Time, st Store, cfg *config.Config, c renew.Cert, held renew
 	}
 	b.Cert, b.Chain = got.Cert, got.Chain
 	b.Meta = store.Meta{Reason: renew.ForeignChange, IssuedAt: now.UTC(), Foreign: true, Fingerprint: got.Pair.Fingerprint}
-	return b, pair.Fingerprint, pair.NotAfter, err
+	return b, pair.Fingerprint, got.Pair.Fill(renew.Version{}).End(), err
 }
 
 // roots are those that the certificate's issuers are trusted by, beside the

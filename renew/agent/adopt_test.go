@@ -32,10 +32,13 @@ type yard struct {
 	output renew.Output
 	agent  *Agent
 	cert   renew.Cert
+	lists  Lists
+	point  string // of the CA's revocation list; none where empty
 
 	mu      sync.Mutex
 	serial  int64
 	issued  int
+	refuses bool // the CA
 	reloads int
 	serving string // the fingerprint
 }
@@ -68,7 +71,8 @@ func newYard(t *testing.T, onChange renew.OnChange, change ...func(*yard)) *yard
 	for _, f := range change {
 		f(y)
 	}
-	y.agent = New(Parts{Store: y, Prober: y, Runner: y, Log: slog.New(slog.DiscardHandler)}, cfg, y)
+	cfg.Certs[0] = y.cert
+	y.agent = New(Parts{Store: y, Prober: y, Runner: y, Lists: y.lists, Log: slog.New(slog.DiscardHandler)}, cfg, y)
 	t.Cleanup(started(t, y.agent))
 	y.until("the first version is served", func(r CertReport) bool { return r.Stage == renew.Served })
 	return y
@@ -92,11 +96,14 @@ func (y *yard) pair(life time.Duration) store.Bundle {
 	if life < 0 {
 		start = start.Add(10 * life)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+	template := &x509.Certificate{
 		SerialNumber: big.NewInt(100 + y.serial), DNSNames: []string{"www.example.com"}, NotBefore: start, NotAfter: time.Now().Add(life),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		CRLDistributionPoints: []string{"http://ca.example/crl"},
-	}, y.root, key.Public(), y.key)
+	}
+	if y.point != "" {
+		template.CRLDistributionPoints = []string{"ldap://ca.example/", y.point}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, y.root, key.Public(), y.key)
 	must(y.t, err)
 	leaf, err := x509.ParseCertificate(der)
 	must(y.t, err)
@@ -106,8 +113,13 @@ func (y *yard) pair(life time.Duration) store.Bundle {
 }
 
 func (y *yard) Issue(_ context.Context, c renew.Cert, _ renew.Version, why renew.Reason) (int, error) {
+	y.mu.Lock()
+	refuses := y.refuses
+	y.mu.Unlock()
+	if refuses {
+		return 0, errDown
+	}
 	b := y.pair(time.Minute)
-	b.Chain = nil
 	b.Meta = store.Meta{Issuer: "ca", Directory: "https://ca/dir", Reason: why, IssuedAt: time.Now()}
 	y.mu.Lock()
 	y.issued++
@@ -257,6 +269,41 @@ func TestAlarmLeavesItAndTells(t *testing.T) {
 	}
 	y.put(y.pair(-time.Minute)) // what no client would take is not left
 	y.until("ours is back", func(r CertReport) bool { return r.Stage == renew.Served && r.Health == renew.OK })
+}
+
+// TestWhatIsLeftAloneHoldsUpNoOther: the next version of ours goes everywhere
+// but to where somebody else's stands.
+func TestWhatIsLeftAloneHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	var second renew.Output
+	y := newYard(t, renew.Alarming, func(y *yard) {
+		second = y.output
+		second.Key, second.Fullchain = second.Key+"2", second.Fullchain+"2"
+		y.cert.Outputs = append(y.cert.Outputs, second)
+	})
+	theirs := y.pair(time.Hour)
+	y.put(theirs)
+	y.until("it is told", func(r CertReport) bool { return r.Reason == renew.ForeignChange })
+	for version := 2; version <= 3; version++ {
+		must(t, y.agent.Request("www", true))
+		r := y.until("the next version is live", func(r CertReport) bool { return r.Live == version && r.Next.Do != renew.Install && r.Busy == "" })
+		pair := func(o renew.Output) string {
+			key, err := os.ReadFile(o.Key)
+			must(t, err)
+			chain, err := os.ReadFile(o.Fullchain)
+			must(t, err)
+			p, err := keypair.Parse(key, chain)
+			must(t, err)
+			return p.Fingerprint
+		}
+		y.until("the other output has it", func(CertReport) bool { return pair(second) == r.Fingerprint })
+		if got := pair(y.output); got != fingerprint(t, theirs) {
+			t.Errorf("version %d replaced what was to be left alone", version)
+		}
+	}
+	if r := report(t, y.agent, "www"); r.Reason != renew.ForeignChange && r.Health == renew.OK {
+		t.Errorf("%+v", r)
+	}
 }
 
 // TestALivePairOfSomeoneElsesIsAdopted covers a link that was flipped, a folder

@@ -17,6 +17,7 @@ import (
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/crl"
 	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/probe"
 	"github.com/certvigil/certvigil/renew/store"
@@ -55,11 +56,17 @@ type Runner interface {
 	Run(ctx context.Context, h hooks.Hook, e hooks.Event, quiet time.Duration) (hooks.Result, error)
 }
 
+// Lists looks at revocation lists.
+type Lists interface {
+	Look(ctx context.Context, now time.Time, q crl.Query) (crl.Answer, error)
+}
+
 // Parts is what an Agent is made of. Store, Prober, Runner and Log are needed.
 type Parts struct {
 	Store  Store
 	Prober Prober
 	Runner Runner
+	Lists  Lists // may be nil: then nobody looks
 	Log    *slog.Logger
 	Writer install.Writer // of outputs
 	// Alive is called once a turn of the loop, at least every Turn: a watchdog
@@ -95,6 +102,9 @@ type Agent struct {
 	looked   time.Time                // when a look last ended
 	requests map[string]renew.Request // an operator's word that is not in the journal yet
 	unsaved  map[string]renew.Journal // what the disk would not take; tried again each lap
+	checkups map[string]checkup       // what preflights found that is not in the journal yet
+
+	unchecked []*entry // that wait for a preflight
 }
 
 // New returns an agent for cfg; nothing happens before Run or Settle.
@@ -109,6 +119,7 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, mostRunning), now: wallClock,
 		entries: map[string]*entry{}, parked: map[lane]*queue{}, running: map[lane]int{}, looking: map[*entry]bool{},
 		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
+		checkups: map[string]checkup{},
 	}
 	a.adopt(cfg, issuer, a.now())
 	return a

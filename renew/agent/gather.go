@@ -11,8 +11,9 @@ import (
 )
 
 // gathering is one look's reading of facts. A journal that the disk would not
-// take, and an operator's request that waits, are written first: until they can
-// be, they are kept in hand, so that a full disk makes no one forget a backoff.
+// take, an operator's request that waits, and what a preflight found are written
+// first: until they can be, they are kept in hand, so that a full disk makes no
+// one forget a backoff.
 type gathering struct {
 	store   Store
 	config  *config.Config
@@ -21,6 +22,9 @@ type gathering struct {
 	request *renew.Request
 	unsaved *renew.Journal  // what is in hand; nil once it is written
 	foreign []renew.Foreign // what the look before saw
+
+	checkup  *checkup // what a preflight has just found
+	checking bool     // another is under way
 }
 
 func (g *gathering) facts(now time.Time) (renew.Facts, error) {
@@ -29,7 +33,8 @@ func (g *gathering) facts(now time.Time) (renew.Facts, error) {
 	if g.built.After(f.Earliest) {
 		f.Earliest = g.built
 	}
-	if g.request == nil && g.unsaved == nil {
+	f.Checking = g.checking
+	if g.request == nil && g.unsaved == nil && g.checkup == nil {
 		return f, err
 	}
 	j := f.Journal
@@ -38,6 +43,9 @@ func (g *gathering) facts(now time.Time) (renew.Facts, error) {
 	}
 	if g.request != nil {
 		j.Request = *g.request
+	}
+	if c := g.checkup; c != nil {
+		j.Preflight = j.Preflight.Next(c.began, c.cert, c.found)
 	}
 	if g.unsaved = &j; err != nil {
 		return f, err

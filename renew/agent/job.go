@@ -70,6 +70,8 @@ func (j *job) perform(ctx context.Context) {
 		j.verify(bounded)
 	case renew.Advise:
 		j.advise(bounded)
+	case renew.LookUp:
+		j.lookUp(bounded)
 	}
 }
 
@@ -82,22 +84,34 @@ const (
 	deployOverhead = time.Minute
 )
 
-func (j *job) deadline() time.Duration {
-	switch j.step.Do {
+func (j *job) deadline() time.Duration { return deadline(j.step.Do, j.cert, j.facts, j.hooks) }
+
+func deadline(do renew.Do, c renew.Cert, f renew.Facts, known map[string]hooks.Hook) time.Duration {
+	switch do {
 	case renew.Issue:
-		if slack := renew.Slack(j.cert, j.facts); slack > 0 {
+		if slack := renew.Slack(c, f); slack > 0 {
 			return min(issueDeadline, max(issueShortest, slack/2))
 		}
 		return issueDeadline
 	case renew.Deploy:
 		total := deployOverhead
-		for _, h := range j.cert.Hooks {
-			total += 2 * j.hooks[h].Timeout
+		for _, h := range c.Hooks {
+			total += 2 * known[h].Timeout
 		}
 		return total
 	default:
 		return localDeadline
 	}
+}
+
+// Busy is how long the steps of c may take one after the other, from the order
+// to the proof: what it may have to wait for itself.
+func Busy(cfg *config.Config, c renew.Cert, f renew.Facts) time.Duration {
+	var total time.Duration
+	for _, do := range []renew.Do{renew.Issue, renew.Install, renew.Deploy, renew.Verify, renew.Advise} {
+		total += deadline(do, c, f, cfg.Hooks)
+	}
+	return total
 }
 
 // record changes the journal and writes it. The journal in hand is the one that
@@ -164,6 +178,8 @@ func troubleOf(n *renew.Journal, do renew.Do) *renew.Trouble {
 		return &n.Install
 	case renew.Advise:
 		return &n.Advise
+	case renew.LookUp:
+		return &n.LookUp
 	default:
 		return &n.Verify
 	}

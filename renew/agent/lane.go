@@ -13,7 +13,7 @@ const look renew.Do = "look"
 // lane for each, so that one that never answers takes no place from the others.
 type lane struct {
 	do        renew.Do
-	directory string // of the CA; empty for what asks none
+	directory string // of the CA, or its revocation list; empty for what asks none
 }
 
 func laneOf(e *entry) lane {
@@ -23,6 +23,8 @@ func laneOf(e *entry) lane {
 		if asked := renew.Asked(e.cert, e.step); len(asked.Issuers) > 0 {
 			l.directory = asked.Issuers[0].Directory
 		}
+	case renew.LookUp:
+		l.directory = e.facts.Held.CRL // a list's own
 	case renew.Advise:
 		l.directory = e.facts.Held.Directory
 	}

@@ -25,7 +25,10 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 	l := lane{do: look}
 	a.running[l]++
 	a.looking[e] = true
-	g := gathering{store: a.parts.Store, config: a.config, cert: e.cert, foreign: e.facts.Foreign, built: a.parts.Built}
+	g := gathering{
+		store: a.parts.Store, config: a.config, cert: e.cert, built: a.parts.Built,
+		foreign: e.facts.Foreign, checking: e.checking,
+	}
 	name := e.cert.Name
 	if j, ok := a.unsaved[name]; ok {
 		g.unsaved = &j
@@ -34,6 +37,10 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 	if r, ok := a.requests[name]; ok {
 		g.request = &r
 		delete(a.requests, name)
+	}
+	if c, ok := a.checkups[name]; ok {
+		g.checkup = &c
+		delete(a.checkups, name)
 	}
 	go func() {
 		s := g.look(now)
@@ -78,6 +85,11 @@ func (a *Agent) seen(ctx context.Context, now time.Time, e *entry, s *sight) {
 			at = now
 		}
 		a.queue.put(e, at)
+	case s.step.Do == renew.Preflight:
+		if !e.checking {
+			a.check(ctx, e)
+		}
+		a.queue.put(e, now) // for what comes next beside it
 	case s.step.Do == e.did && now.Sub(e.ended).Abs() < samePace:
 		a.queue.put(e, now.Add(samePace))
 	case a.running[laneOf(e)] >= limit(s.step.Do):
@@ -159,7 +171,7 @@ func (a *Agent) StatusLine(now time.Time) string {
 		if s := renew.StageOf(e.cert, e.facts); s == renew.Served {
 			served++
 		}
-		if e.step.Do == renew.Verify || e.step.Do == renew.Advise || e.step.Do == renew.Wait || e.step.Do == "" {
+		if quiet(e.step) || e.step.Do == renew.Verify || e.step.Do == renew.Wait || e.step.Do == "" {
 			continue
 		}
 		if next == nil || e.step.At.Before(next.step.At) {

@@ -62,7 +62,8 @@ func ahead(now, until time.Time, c renew.Cert, f renew.Facts) []Planned {
 			continue
 		}
 		every := f.Held.Lifetime() - renew.Slack(c, f)
-		for at := s.At.Add(every); every > 0 && !at.After(until) && len(list) < longestPlan; at = at.Add(every) {
+		at := renew.Opening(c, f, s.At.Add(every))
+		for ; every > 0 && !at.After(until) && len(list) < longestPlan; at = renew.Opening(c, f, at.Add(every)) {
 			list = append(list, Planned{c.Name, renew.Step{Do: renew.Issue, At: at, Reason: renew.Lifetime}, true})
 		}
 	}

@@ -21,6 +21,8 @@ type entry struct {
 	did   renew.Do    // the step that ended last
 	ended time.Time   // and when
 
+	checking bool // a preflight is under way, or waits for a place
+
 	at    time.Time // when to look again, or, parked, the end of what is held
 	in    *queue    // the queue that it stands in; nil when it stands in none
 	index int       // its place there

@@ -45,6 +45,7 @@ type CertReport struct {
 	Failure     *FailureReport   `json:"failure"`
 	Hooks       []HookReport     `json:"hooks"`
 	Endpoints   []EndpointReport `json:"endpoints"`
+	Preflight   PreflightReport  `json:"preflight"`
 }
 
 // FailureReport is the failure that stands in the way of the earliest stage.
@@ -136,7 +137,7 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 		Findings: append([]renew.Finding{}, v.Findings...),
 		Issuer:   f.Held.Issuer, Serial: f.Held.Serial, Fingerprint: f.Held.Fingerprint,
 		NotBefore: f.Held.NotBefore, NotAfter: f.Held.NotAfter, Version: f.Held.N, Live: f.Live,
-		Next: headline(now, c, f), Failure: firstFailure(c, f), Hooks: []HookReport{}, Endpoints: []EndpointReport{},
+		Next: headline(now, c, f), Failure: firstFailure(c, f), Preflight: describePreflight(now, c, f), Hooks: []HookReport{}, Endpoints: []EndpointReport{},
 	}
 	for _, h := range c.Hooks {
 		rec := f.Journal.Hooks[h]
@@ -151,16 +152,26 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 	return r
 }
 
+// quiet tells whether s is one of those that go on all the time, and are nobody's
+// news.
+func quiet(s renew.Step) bool {
+	switch s.Do {
+	case renew.Advise, renew.LookUp, renew.Preflight, renew.Enroll:
+		return true
+	default:
+		return s.Do == renew.Verify && s.Reason == renew.ProofDue
+	}
+}
+
 // headline is the next step that changes something: looking at endpoints and
 // asking the CA go on all the time and are nobody's news.
 func headline(now time.Time, c renew.Cert, f renew.Facts) renew.Step {
 	next := renew.Decide(now, c, f)
-	if next.Do != renew.Verify && next.Do != renew.Advise && next.Do != renew.Wait {
+	if !quiet(next) && next.Do != renew.Verify && next.Do != renew.Wait {
 		return next
 	}
 	for _, s := range renew.Ahead(now, c, f) {
-		quiet := s.Do == renew.Advise || (s.Do == renew.Verify && s.Reason == renew.ProofDue)
-		if !quiet && (next.Reason == renew.ProofDue || next.Do == renew.Advise || s.At.Before(next.At)) {
+		if !quiet(s) && (quiet(next) || s.At.Before(next.At)) {
 			next = s
 		}
 	}

@@ -126,3 +126,25 @@ func TestIssuancesAreNeverForgotten(t *testing.T) {
 		t.Errorf("a version is counted twice: %+v", again)
 	}
 }
+
+func TestPlanKeepsToTheWindow(t *testing.T) {
+	c := configOf("www").Certs[0]
+	night, err := renew.ParseWindow("Mon-Fri 02:00-05:00", time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Window = night
+	renewals := 0
+	for _, p := range ahead(t0.Add(2*time.Minute), t0.Add(365*day), c, servedFacts(c)) {
+		if p.Do != renew.Issue {
+			continue
+		}
+		renewals++
+		if !night.Next(p.At).Equal(p.At) {
+			t.Errorf("planned for %s (%s)", p.At.Format(time.RFC1123), p.Reason)
+		}
+	}
+	if renewals < 5 {
+		t.Errorf("%d renewals within a year", renewals)
+	}
+}

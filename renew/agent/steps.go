@@ -125,7 +125,7 @@ func (j *job) install(ctx context.Context) {
 			return
 		}
 		n.Install, n.Verify = renew.Trouble{}, renew.Trouble{}
-		n.Placed = n.Placed.Place(j.clock(), held.N)
+		n.Placed, n.Left = n.Placed.Place(j.clock(), held.N), renew.LeftBy(j.cert, j.facts)
 		for name, h := range n.Hooks { // another version: no hook has failed for it
 			h.Trouble = renew.Trouble{}
 			n.Hooks[name] = h

@@ -48,6 +48,7 @@ func (a *Agent) drop(name string, e *entry) {
 		delete(a.entries, name)
 		delete(a.requests, name)
 		delete(a.unsaved, name)
+		delete(a.checkups, name)
 	}
 }
 
@@ -134,6 +135,7 @@ type outcome struct {
 	lane    lane
 	unsaved *renew.Journal // the journal, where the disk would not take it
 	sight   *sight         // of a look
+	checkup *checkup       // of a preflight, which is neither
 }
 
 // finish takes an outcome in: after a step its certificate is looked at again,
@@ -143,6 +145,10 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now, e := a.now(), o.entry
+	if o.checkup != nil {
+		a.checked(ctx, now, e, o.checkup)
+		return
+	}
 	a.running[o.lane]--
 	name := e.cert.Name
 	e.busy = ""

@@ -22,6 +22,7 @@ type Agent struct {
 	StateDir string // default /var/lib/certvigil
 	Socket   string // the control socket; default /run/certvigil/control.sock
 	Listen   string // the status page's host:port; empty means none
+	Resolver string // the DNS server that a preflight asks, as ip:port; empty means those of /etc/resolv.conf
 }
 
 // Issuer is one CA.
@@ -34,6 +35,7 @@ type Issuer struct {
 	Profile    string
 	EAB        EAB    // zero where there is none
 	TrustRoots []byte // PEM of the roots to trust beside the system's; may be empty
+	HTTPPort   int    // where this CA looks for http-01 answers; zero means 80
 }
 
 // EAB is an external account binding (RFC 8555, section 7.3.4).

@@ -27,7 +27,6 @@ type header struct {
 // nobody believes it works.
 type later struct {
 	header
-	attr   bool // an argument, not a block
 	advice string
 }
 

@@ -6,9 +6,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/certvigil/certvigil/renew"
 )
@@ -19,7 +21,7 @@ const maxProfile = 64
 func (s scope) issuer(b *hcl.Block) {
 	c := s.read(b.Body, b.DefRange, schema{
 		what:   "an issuer block",
-		attrs:  []string{"directory", "contact", "agree_terms", "profile", "trust_roots"},
+		attrs:  []string{"directory", "contact", "agree_terms", "profile", "trust_roots", "http_port"},
 		blocks: []header{{"eab", nil}},
 	})
 	i := Issuer{Name: b.Labels[0]}
@@ -28,6 +30,7 @@ func (s scope) issuer(b *hcl.Block) {
 	i.AgreeTerms = s.agreeTerms(c)
 	i.Profile = s.profile(c)
 	i.TrustRoots = s.trustRoots(c)
+	i.HTTPPort = s.httpPort(c, i.WellKnown)
 	if eab := s.one(c, "eab"); eab != nil {
 		i.EAB = s.eab(eab)
 	} else if bound && !c.has("eab") {
@@ -197,4 +200,30 @@ func checkRoots(text []byte) string {
 		return "holds no certificate"
 	}
 	return ""
+}
+
+// httpPort reads at which port the CA looks for http-01 answers. RFC 8555,
+// section 8.3, knows 80 alone; private CAs can be told another.
+func (s scope) httpPort(c contents, wellKnown string) int {
+	attr := c.attrs["http_port"]
+	if attr == nil {
+		return 0
+	}
+	value, ok := s.plain(attr.Expr)
+	if !ok {
+		return 0
+	}
+	n, err := uint64(0), error(nil)
+	if value.Type() == cty.Number {
+		n, err = strconv.ParseUint(number(value), 10, 16)
+	}
+	switch {
+	case n == 0 || err != nil:
+		s.fail(attr.Expr.Range(), "http_port is no port", "Write a number from 1 to 65535, without quotes.")
+	case wellKnown != "" && n != 80:
+		s.fail(attr.Expr.Range(), fmt.Sprintf("%s looks at port 80 (RFC 8555, section 8.3)", wellKnown), "Take it out: only a private CA can be told another port.")
+	default:
+		return int(n)
+	}
+	return 0
 }

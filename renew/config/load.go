@@ -34,6 +34,18 @@ func LoadWithSources(path string) (cfg *Config, sources []string, diags Diagnost
 	return load(path, places())
 }
 
+// Outline is Load for somebody who looks on from outside of the service, where
+// its credentials are not: what the configuration names (files, folders,
+// environment variables, credentials) need not be there, and credentials are not
+// even looked for. Something stands in for what is missing, which is of no use
+// to a CA.
+func Outline(path string) (*Config, Diagnostics) {
+	opts := places()
+	opts.skipFiles = true
+	cfg, _, diags := load(path, opts)
+	return cfg, diags
+}
+
 // SocketOf returns the agent block's socket as Load does, whatever else is wrong
 // with the configuration: an agent may run on with the one before. Where the
 // block can't be read, it is DefaultSocket.
@@ -41,7 +53,7 @@ func SocketOf(path string) string { return socketOf(path, places()) }
 
 func places() options { return options{file: DefaultFile, folder: DefaultFolder} }
 
-// options are for tests.
+// options are what Outline and tests alter.
 type options struct {
 	file, folder string // the default places
 	skipFiles    bool   // nothing that the configuration names has to exist

@@ -94,11 +94,11 @@ func TestEveryFieldIsRead(t *testing.T) {
 	}
 	want := &Config{
 		Path:  filepath.Join(dir, "full.hcl"),
-		Agent: Agent{StateDir: "/srv/certvigil", Socket: "/run/cv/control.sock", Listen: "127.0.0.1:9433"},
+		Agent: Agent{StateDir: "/srv/certvigil", Socket: "/run/cv/control.sock", Listen: "127.0.0.1:9433", Resolver: "[::1]:53"},
 		Issuers: map[string]Issuer{
 			"letsencrypt": {Name: "letsencrypt", Directory: le.Directory, WellKnown: "letsencrypt", Contact: []string{"ops@example.com", "night@example.com"}, AgreeTerms: true, Profile: "tlsserver"},
 			"google":      {Name: "google", Directory: google, WellKnown: "google", Contact: []string{"a@example.com", "b@example.com"}, AgreeTerms: true, EAB: EAB{"kid-1", NewSecret("Z29vZ2xl")}},
-			"internal":    {Name: "internal", Directory: internal, AgreeTerms: true, EAB: EAB{"kid-2", NewSecret("c2hoaC1maWxl")}, TrustRoots: roots},
+			"internal":    {Name: "internal", Directory: internal, AgreeTerms: true, EAB: EAB{"kid-2", NewSecret("c2hoaC1maWxl")}, TrustRoots: roots, HTTPPort: 5002},
 			"internal.2":  {Name: "internal.2", Directory: "https://ca.internal:8443/acme?x=1", AgreeTerms: true, EAB: EAB{"kid-3", NewSecret("ZW52LWVhYg")}},
 		},
 		Solvers: map[string]Solver{

@@ -92,3 +92,33 @@ func TestFormatRefusesWhatDoesNotParse(t *testing.T) {
 		t.Errorf("%q, %q, %v", formatted, diff, err)
 	}
 }
+
+// Who looks from outside of the service has none of what it is given.
+func TestAnOutlineNeedsNothingThatIsNamed(t *testing.T) {
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	path := filepath.Join(t.TempDir(), "c.hcl")
+	text := `
+issuer "le" {
+  directory   = "https://ca.internal/directory"
+  agree_terms = true
+  trust_roots = "/nowhere/roots.pem"
+  eab {
+    key_id   = "kid-1"
+    hmac_key = credential("eab")
+  }
+}
+solver "webroot" "site" { path = "/nowhere/html" }
+` + minimalCert
+	writeFile(t, path, text, 0o644)
+	if cfg, _ := Load(path); cfg != nil {
+		t.Fatal("Load finds what is not there")
+	}
+	cfg, diags := Outline(path)
+	if cfg == nil || len(cfg.Certs) != 1 || !slices.Contains(cfg.Sources, path) {
+		t.Fatalf("%+v %s", cfg, diags)
+	}
+	writeFile(t, path, text+"certificate \"www\" {}\n", 0o644)
+	if cfg, diags := Outline(path); cfg != nil || !diags.HasErrors() {
+		t.Error("a mistake passes")
+	}
+}

@@ -106,6 +106,7 @@ func (a *attempt) register(account store.Account, key crypto.Signer, made bool) 
 			return account, fmt.Errorf("registering at issuer %q: %w", a.s.issuer.Name, err)
 		}
 		location, account.Contact = created, slices.Clone(a.s.issuer.Contact)
+		account.Terms = clean(a.dir.Meta.TermsOfService)
 	}
 	if err := a.s.sameOrigin(location); err != nil {
 		return account, err

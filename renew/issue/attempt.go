@@ -205,9 +205,10 @@ func (a *attempt) begin() (store.Order, error) {
 }
 
 // key returns the key of the new certificate: that of the held one where it is
-// to be reused and is of the right type, else a new one.
+// to be reused, is of the right type, and its certificate was not revoked, as it
+// is where the key got out; else a new one.
 func (a *attempt) key() (crypto.Signer, []byte, error) {
-	if a.cert.ReuseKey && a.held.Usable() && a.held.KeyType == a.cert.KeyType {
+	if a.cert.ReuseKey && a.reason != renew.IsRevoked && a.held.Usable() && a.held.KeyType == a.cert.KeyType {
 		b, err := a.c.books.Read(a.cert.Name, a.held.N)
 		if err != nil {
 			return nil, nil, local(fmt.Errorf("reading the key to reuse of %s: %w", a.cert.Name, err))

@@ -112,7 +112,7 @@ func (a *attempt) prove(s *seen) error {
 	if err != nil {
 		return local(fmt.Errorf("%s: making the key authorization: %w", name, err))
 	}
-	withdraw, err := a.publish(challenge.Token, answer)
+	withdraw, err := a.c.publish(a.solver, challenge.Token, answer)
 	if err != nil {
 		return fmt.Errorf("%s: publishing the answer to the challenge: %w", name, err)
 	}
@@ -153,21 +153,6 @@ func choose(authz acme.Authorization) (acme.Challenge, error) {
 	}
 	return acme.Challenge{}, &deadOrder{tried: true, cause: &nameError{clean(authz.Identifier.Value),
 		misconfigured("it can't be proved by %s: the CA offers %s", http01, quote(strings.Join(offered, ", ")))}}
-}
-
-// publish makes the solver answer for token; withdraw ends that. Both may be
-// called again for one token, as they are after a crash.
-func (a *attempt) publish(token, answer string) (withdraw func(), err error) {
-	switch a.solver.Type {
-	case "http":
-		if a.c.responder == nil {
-			return nil, misconfigured("there is nothing that answers for solver %q", a.cert.Solver)
-		}
-		return a.c.responder.present(a.solver, token, answer)
-	case "webroot":
-		return a.c.webroots.present(a.solver.Path, token, answer)
-	}
-	return nil, misconfigured("solver %q is of the unknown type %q", a.cert.Solver, a.solver.Type)
 }
 
 // accept tells the CA that it may look. One that it is looking at already, since

@@ -110,12 +110,13 @@ func (a *attempt) mayProve(all []seen) error {
 			if !undecided(all[i]) {
 				continue
 			}
-			claim := renew.Claim{What: renew.SpentAuthz, Of: clean(all[i].authz.Identifier.Value), Limits: limits}
+			name := clean(all[i].authz.Identifier.Value)
+			claim := renew.Claim{What: renew.SpentAuthz, Of: name, Limits: limits}
 			if l.Spent(all[i].url, claim) {
 				continue
 			}
 			if o, ok := errors.AsType[*renew.Overspent](l.Room(now, claim)); ok {
-				all[i].err = &renew.Failure{Class: renew.Limited, RetryAt: o.Until, Err: o}
+				all[i].err = &nameError{name, &renew.Failure{Class: renew.Limited, RetryAt: o.Until, Err: o}}
 				continue
 			}
 			l.Spend(now, all[i].url, claim)

@@ -140,6 +140,7 @@ func (c *Client) Issue(ctx context.Context, cert renew.Cert, held renew.Version,
 		return 0, c.classify(op, err, a)
 	}
 	a.s.busy.over()
+	a.noteTerms()
 	return version, nil
 }
 

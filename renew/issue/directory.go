@@ -41,6 +41,8 @@ type listing struct {
 	acme.Directory
 	raw []byte
 	ari string // the renewalInfo URL; empty where there is none we may ask
+
+	ahead time.Duration // the CA's clock less ours when it was fetched
 }
 
 func (d *directory) init() { d.fetch = make(chan struct{}, 1) }
@@ -160,7 +162,7 @@ func (s *session) fetchDirectory(ctx context.Context) (*listing, error) {
 	if err := verdict(answer, body); err != nil {
 		return nil, err
 	}
-	l := &listing{raw: bytes.Clone(body)}
+	l := &listing{raw: bytes.Clone(body), ahead: clockAhead(answer.Header, time.Now())}
 	if err := json.Unmarshal(body, &l.Directory); err != nil {
 		return nil, &garbled{"the directory is none: " + quote(err.Error())}
 	}

@@ -66,6 +66,13 @@ func TestAKeyIsReusedOnlyWhereAskedAndOfTheRightType(t *testing.T) {
 	if key(same) != key(held) {
 		t.Error("the key was not reused")
 	}
+	n, err := b.client.Issue(t.Context(), cert, same, renew.IsRevoked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key(b.version("www", n)) == key(same) {
+		t.Error("the key of a revoked certificate was reused")
+	}
 	cert.KeyType = renew.EC384
 	if other := b.issue(cert, same); other.KeyType != renew.EC384 {
 		t.Errorf("the key type stayed %s", other.KeyType)

@@ -259,7 +259,11 @@ func (a *attempt) finalize(o store.Order, order acme.Order) (acme.Order, error) 
 		return order, fmt.Errorf("reading the order after finalize: %w", getErr)
 	}
 	if now.Status == acme.StatusReady && ok && !p.is(orderNotReady) {
-		return order, &deadOrder{cause: fmt.Errorf("finalizing the order: %w", err), tried: true}
+		err = fmt.Errorf("finalizing the order: %w", err)
+		if p.Type == "" {
+			return order, err // not the CA's own word: a firewall, a portal
+		}
+		return order, &deadOrder{cause: err, tried: true}
 	}
 	if now.Status == acme.StatusReady {
 		now.Status = acme.StatusPending // not ready after all: wait before the next try

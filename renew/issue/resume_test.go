@@ -159,6 +159,32 @@ func TestAnInvalidOrderInFlightIsReplacedInTheSameAttempt(t *testing.T) {
 	}
 }
 
+// A firewall, a captive portal or a proxy on its way down that answers the last
+// step of an order says nothing of the order.
+func TestAnAnswerThatIsNotTheCAsEndsNoOrder(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"403 page": answering(403, "text/html", "<html>blocked"),
+		"404 page": answering(404, "text/html", "<html>no such site"),
+		"redirect": answering(302, "text/html", "", "Location", "https://portal.example/"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := new(faults)
+			b := start(t, acmetest.Options{Middleware: f.middleware})
+			f.set(instead(atFinalize, h))
+			cert := b.cert("www", "a.example.com")
+			if got := b.refuse(cert, renew.Version{}); got.Class != renew.Transient {
+				t.Errorf("%s: %v", got.Class, got)
+			}
+			f.set(nil)
+			b.rebuild()
+			b.issue(cert, renew.Version{})
+			if n := b.ca.Orders(); n != 1 {
+				t.Errorf("%d orders were placed in all", n)
+			}
+		})
+	}
+}
+
 // The note that an order is over can be lost after its certificate was
 // committed. Months later it must not bring the old certificate back.
 func TestAFinishedOrderIsNotGoneOnWith(t *testing.T) {

@@ -37,6 +37,7 @@ type session struct {
 	timeout   time.Duration  // of one request
 	nonces    nonces
 	directory directory
+	standing  standing
 	account   chan struct{} // held while the account is looked up or registered
 	settle    settling
 	busy      busyTime
@@ -62,6 +63,7 @@ func newSession(issuer config.Issuer, o Options) (*session, error) {
 		limits:    o.Limits(issuer.Directory),
 	}
 	s.directory.init()
+	s.standing.init()
 	if len(issuer.TrustRoots) > 0 {
 		s.roots = x509.NewCertPool()
 		if !s.roots.AppendCertsFromPEM(issuer.TrustRoots) {

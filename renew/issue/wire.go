@@ -93,10 +93,15 @@ func (j *job) reserve() error {
 			return fmt.Errorf("fetching a nonce: %w", err)
 		}
 	}
+	j.lend(value)
+	return nil
+}
+
+// lend gives the next call a nonce.
+func (j *job) lend(value string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.reserved = append(j.reserved, value)
-	return nil
 }
 
 // nonce returns a nonce that is at hand.

@@ -23,6 +23,7 @@ type Pair struct {
 	ChainDigest   string
 	Serial        string
 	CertID        string
+	CRL           string
 	Names         []string
 	KeyType       renew.KeyType
 	NotBefore     time.Time
@@ -79,6 +80,9 @@ func describe(certs []*x509.Certificate) (Pair, error) {
 		NotBefore:   leaf.NotBefore,
 		NotAfter:    leaf.NotAfter,
 	}
+	if _, ok := revocable(certs); ok {
+		pair.CRL = pointOf(leaf)
+	}
 	ders := make([][]byte, len(certs))
 	for i, c := range certs {
 		ders[i] = c.Raw
@@ -93,7 +97,7 @@ func describe(certs []*x509.Certificate) (Pair, error) {
 // Fill returns v with what can be read from the pair set to it.
 func (p Pair) Fill(v renew.Version) renew.Version {
 	v.Fingerprint, v.ChainDigest, v.Serial, v.CertID = p.Fingerprint, p.ChainDigest, p.Serial, p.CertID
-	v.Names, v.KeyType = p.Names, p.KeyType
+	v.Names, v.KeyType, v.CRL = p.Names, p.KeyType, p.CRL
 	v.NotBefore, v.NotAfter, v.ChainNotAfter = p.NotBefore, p.NotAfter, p.ChainNotAfter
 	return v
 }

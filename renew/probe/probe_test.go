@@ -159,6 +159,17 @@ func TestAServedCertificateIsProvedByFiveHandshakesInARow(t *testing.T) {
 	}
 }
 
+func TestAGlanceIsOneHandshake(t *testing.T) {
+	cert := newAuthority(t).issue(t, soon(), "www.example.com")
+	address, handshakes := serve(t, "127.0.0.1:0", with(cert))
+	if got := prove(t, &Prober{Rounds: 1}, address, "www.example.com", want(cert), 0); !got.Served {
+		t.Errorf("got %+v", got)
+	}
+	if n := handshakes.Load(); n != 1 {
+		t.Errorf("%d handshakes, want 1", n)
+	}
+}
+
 func TestWhatIsServedInsteadIsTold(t *testing.T) {
 	a := newAuthority(t)
 	wanted := a.issue(t, soon(), "www.example.com")

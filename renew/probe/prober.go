@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -29,6 +30,7 @@ const (
 type Prober struct {
 	Roots   *x509.CertPool // trusted beside the system's, in Look's verdict; may be nil
 	Timeout time.Duration  // of one handshake, connecting included; zero means 5 s
+	Rounds  int            // how many handshakes in a row Prove asks for; zero means InARow
 
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
 }
@@ -99,8 +101,8 @@ func (p *Prober) endpointAddrs(ctx context.Context, ep renew.Endpoint, until tim
 	}
 }
 
-// watch asks one address for one name until it shows what is wanted InARow
-// times, or until the time is over. It holds one of the address's slots while
+// watch asks one address for one name until it shows what is wanted so many
+// times in a row, or until the time is over. It holds one of the address's slots while
 // it asks and none while it pauses, so that names which fail do not keep the
 // others from being asked at all.
 func (p *Prober) watch(ctx context.Context, at *host, name string, want Want, until time.Time) verdict {
@@ -116,7 +118,7 @@ func (p *Prober) watch(ctx context.Context, at *host, name string, want Want, un
 	}
 }
 
-// round is up to InARow handshakes; the first that does not show what is wanted
+// round is up to InARow handshakes, or p.Rounds; the first that does not show what is wanted
 // ends it. succeeded tells whether any before it did.
 func (p *Prober) round(ctx context.Context, at *host, name string, want Want) (v verdict, succeeded bool) {
 	select {
@@ -125,7 +127,7 @@ func (p *Prober) round(ctx context.Context, at *host, name string, want Want) (v
 	case <-ctx.Done():
 		return verdict{err: context.Cause(ctx)}, false
 	}
-	for n := range InARow {
+	for n := range cmp.Or(p.Rounds, InARow) {
 		if err := at.silent(); err != nil {
 			return verdict{err: err}, n > 0
 		}

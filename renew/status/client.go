@@ -61,6 +61,15 @@ func (c *Client) Renew(ctx context.Context, name string, force bool) error {
 	return c.call(ctx, http.MethodPost, "/v1/renew", RenewRequest{Name: name, Force: force}, &done)
 }
 
+// Preflight has the agent look now for what would stop a renewal of name. It
+// takes up to two minutes.
+func (c *Client) Preflight(ctx context.Context, name string) (agent.CertReport, error) {
+	var r agent.CertReport
+	patient := *c.http
+	patient.Timeout = preflightTimeout
+	return r, (&Client{c.path, &patient}).call(ctx, http.MethodPost, "/v1/preflight", PreflightRequest{Name: name}, &r)
+}
+
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {

@@ -23,6 +23,7 @@ type Source interface {
 	Report() agent.Report
 	Plan(until time.Time) []agent.Planned
 	Request(name string, force bool) error
+	Preflight(ctx context.Context, name string) (agent.CertReport, error)
 }
 
 // Limits of both listeners: they serve one host's operators, not the world.
@@ -39,6 +40,14 @@ type RenewRequest struct {
 	Name  string `json:"name"`
 	Force bool   `json:"force"`
 }
+
+// PreflightRequest is the body of POST /v1/preflight.
+type PreflightRequest struct {
+	Name string `json:"name"`
+}
+
+// preflightTimeout bounds the answer to one: longer than a preflight takes.
+const preflightTimeout = 150 * time.Second
 
 // ServeControl answers on the control socket until ctx ends.
 func ServeControl(ctx context.Context, l net.Listener, src Source, log *slog.Logger) error {
@@ -72,7 +81,36 @@ func ServeControl(ctx context.Context, l net.Listener, src Source, log *slog.Log
 			reply(w, http.StatusAccepted, req)
 		}
 	})
+	mux.HandleFunc("POST /v1/preflight", func(w http.ResponseWriter, r *http.Request) { preflight(w, r, src) })
 	return serve(ctx, l, mux)
+}
+
+// preflight opens a port and asks a CA, so it is for those who may act.
+func preflight(w http.ResponseWriter, r *http.Request, src Source) {
+	if err := mayAct(r.Context()); err != nil {
+		refuse(w, http.StatusForbidden, err)
+		return
+	}
+	var req PreflightRequest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyBytes)).Decode(&req); err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	// It takes what a name server that does not answer takes.
+	late := time.Now().Add(preflightTimeout)
+	c := http.NewResponseController(w)
+	if err := errors.Join(c.SetReadDeadline(late), c.SetWriteDeadline(late)); err != nil {
+		refuse(w, http.StatusInternalServerError, err)
+		return
+	}
+	switch found, err := src.Preflight(r.Context(), req.Name); {
+	case errors.Is(err, agent.ErrUnknown):
+		refuse(w, http.StatusNotFound, err)
+	case err != nil:
+		refuse(w, http.StatusInternalServerError, err)
+	default:
+		reply(w, http.StatusOK, found)
+	}
 }
 
 // serve runs an HTTP server with this package's limits until ctx ends.

@@ -41,6 +41,26 @@ func (s *source) Request(name string, force bool) error {
 	return nil
 }
 
+func (s *source) Preflight(_ context.Context, name string) (agent.CertReport, error) {
+	if name != "www" {
+		return agent.CertReport{}, agent.ErrUnknown
+	}
+	return agent.CertReport{Name: name, Preflight: agent.PreflightReport{
+		At: time.Now(), Obstacles: []renew.Obstacle{{Level: renew.Attention, Reason: renew.CAAForbids, Subject: "example.com"}},
+	}}, nil
+}
+
+func TestAPreflightIsAskedFor(t *testing.T) {
+	c := NewClient(control(t, &source{report: sample()}))
+	r, err := c.Preflight(t.Context(), "www")
+	if err != nil || len(r.Preflight.Obstacles) != 1 || r.Preflight.Obstacles[0].Reason != renew.CAAForbids {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := c.Preflight(t.Context(), "nobody"); err == nil || !strings.Contains(err.Error(), agent.ErrUnknown.Error()) {
+		t.Errorf("a certificate that is not there: %v", err)
+	}
+}
+
 func sample() agent.Report {
 	return agent.Report{
 		Version: "1.2.3", Running: true, Config: agent.ConfigReport{Path: "/etc/certvigil"},

@@ -34,8 +34,9 @@ type Store struct {
 
 	accounts sync.Mutex // one change of an account at a time
 	ledgers  sync.Mutex // one change of a ledger at a time
-	mu       sync.Mutex // guards names
+	mu       sync.Mutex // guards what follows
 	names    map[string]*state
+	beat     time.Time // the last Beat that left a sign
 }
 
 // state is what is remembered of one certificate's folder.

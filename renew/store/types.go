@@ -63,6 +63,7 @@ type Account struct {
 	EABKeyID  string    `json:"eab_key_id,omitempty"`
 	URL       string    `json:"url,omitempty"` // empty until registered
 	Contact   []string  `json:"contact,omitempty"`
+	Terms     string    `json:"terms,omitempty"`     // the URL of the CA's terms of service under which the last order was placed
 	HoldUntil time.Time `json:"hold_until,omitzero"` // the CA's Retry-After for the whole account
 	Key       []byte    `json:"-"`                   // PEM, PKCS#8, ECDSA P-256
 }

@@ -21,11 +21,12 @@ func main() {
 	validity := flag.Duration("validity", time.Minute, "lifetime of certificates")
 	eab := flag.String("eab", "", "file with a key id, a colon and its base64url HMAC key, which new accounts must have")
 	roots := flag.String("roots", "roots.pem", "file for the root of the certificates and that of the directory")
+	resolver := flag.String("dns", "dns", "file for the address of its DNS server, to which every name is 127.0.0.1")
 	flag.Parse()
 	options := acmetest.Options{Addr: *addr, HTTPPort: *port, Validity: *validity}
 	err := bind(&options, *eab)
 	if err == nil {
-		err = serve(options, *roots)
+		err = serve(options, *roots, *resolver)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ca:", err)
@@ -51,9 +52,9 @@ func bind(o *acmetest.Options, file string) error {
 	return nil
 }
 
-// serve writes the roots before it says where the directory is, so that whoever
+// serve writes its files before it says where the directory is, so that whoever
 // reads that line finds them.
-func serve(o acmetest.Options, roots string) error {
+func serve(o acmetest.Options, roots, resolver string) error {
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGINT, syscall.SIGTERM)
 	ca, err := acmetest.Start(o)
@@ -63,6 +64,9 @@ func serve(o acmetest.Options, roots string) error {
 	defer ca.Close()
 	if err := os.WriteFile(roots, ca.TrustPEM(), 0o644); err != nil {
 		return fmt.Errorf("writing the roots: %w", err)
+	}
+	if err := os.WriteFile(resolver, []byte(ca.DNS().Addr()+"\n"), 0o644); err != nil {
+		return fmt.Errorf("writing the DNS server's address: %w", err)
 	}
 	fmt.Println(ca.DirectoryURL())
 	<-ended

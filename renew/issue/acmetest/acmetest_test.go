@@ -1,6 +1,7 @@
 package acmetest
 
 import (
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -108,5 +109,20 @@ func TestTheDefaultWindowScalesWithTheLifetime(t *testing.T) {
 		if !json.Valid([]byte(w.body())) {
 			t.Errorf("%s", w.body())
 		}
+	}
+}
+
+func TestTheIntermediateSigns(t *testing.T) {
+	ca := started(t, Options{RSA: true})
+	cert, key := ca.Intermediate()
+	root, err := x509.ParseCertificate(ca.authority.GetRootCert(0).DER)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key == nil || cert.CheckSignatureFrom(root) != nil || !key.Public().(*rsa.PublicKey).Equal(cert.PublicKey) {
+		t.Error("the intermediate is not the root's, or the key not the intermediate's")
+	}
+	if _, key := started(t, Options{}).Intermediate(); key != nil {
+		t.Error("an ECDSA key was given away after all: Options.RSA is not needed any more")
 	}
 }

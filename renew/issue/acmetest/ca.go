@@ -1,7 +1,9 @@
 package acmetest
 
 import (
+	"crypto"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -25,7 +27,7 @@ type CA struct {
 	authority  *ca.CAImpl
 	handler    http.Handler
 	management http.Handler
-	resolver   *resolver
+	dns        *DNS
 	tls        tlsRoot
 	counts     counts
 	ari        windows
@@ -48,16 +50,16 @@ func Start(o Options) (*CA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating the API's TLS root: %w", err)
 	}
-	resolver, err := newResolver()
+	resolver, err := StartDNS("A 127.0.0.1")
 	if err != nil {
 		return nil, fmt.Errorf("starting the CA's resolver: %w", err)
 	}
-	c := &CA{store: db.NewMemoryStore(), resolver: resolver, tls: root, opts: o, addr: o.Addr}
+	c := &CA{store: db.NewMemoryStore(), dns: resolver, tls: root, opts: o, addr: o.Addr}
 	if err := c.construct(); err != nil {
-		return nil, errors.Join(err, resolver.close())
+		return nil, errors.Join(err, resolver.Close())
 	}
 	if err := c.Restart(); err != nil {
-		return nil, errors.Join(err, resolver.close())
+		return nil, errors.Join(err, resolver.Close())
 	}
 	return c, nil
 }
@@ -75,8 +77,8 @@ func (c *CA) construct() error {
 	})()
 
 	logger := log.New(c.opts.Log, "pebble ", log.Ltime)
-	c.authority = ca.New(logger, c.store, "", "ecdsa", 0, c.opts.ChainLength, c.opts.profiles())
-	validator := va.New(logger, c.opts.HTTPPort, 0, false, c.resolver.addr, c.store)
+	c.authority = ca.New(logger, c.store, "", c.opts.keys(), 0, c.opts.ChainLength, c.opts.profiles())
+	validator := va.New(logger, c.opts.HTTPPort, 0, false, c.dns.addr, c.store)
 	for id, key := range c.opts.EAB {
 		if err := c.store.AddExternalAccountKeyByID(id, key); err != nil {
 			return fmt.Errorf("adding external account key %q: %w", id, err)
@@ -142,7 +144,7 @@ func (c *CA) Stop() error {
 }
 
 // Close ends the CA. One goroutine of Pebble's validation stays: it has no end.
-func (c *CA) Close() error { return errors.Join(c.Stop(), c.resolver.close()) }
+func (c *CA) Close() error { return errors.Join(c.Stop(), c.dns.Close()) }
 
 // DirectoryURL returns the URL of the ACME directory.
 func (c *CA) DirectoryURL() string { return "https://" + c.Addr() + wfe.DirectoryPath }
@@ -167,11 +169,25 @@ func (c *CA) Addr() string {
 
 // Unresolve makes the CA's resolver answer NXDOMAIN for name, or, with false,
 // resolve it again.
-func (c *CA) Unresolve(name string, dead bool) { c.resolver.unresolve(name, dead) }
+func (c *CA) Unresolve(name string, dead bool) { c.dns.Unresolve(name, dead) }
+
+// DNS is the CA's view of the DNS: every name is 127.0.0.1, and has no IPv6
+// address and no CAA record, until it is set to something else.
+func (c *CA) DNS() *DNS { return c.dns }
 
 // RootPEM returns the root that issued certificates chain to.
 func (c *CA) RootPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.authority.GetRootCert(0).DER})
+}
+
+// Intermediate returns the certificate that signs leaves, and its key, with which
+// a test can sign what this CA never would. The key is nil unless the CA was
+// started with Options.RSA: Pebble gives no other away.
+func (c *CA) Intermediate() (cert *x509.Certificate, key crypto.Signer) {
+	if k := c.authority.GetIntermediateKey(0); k != nil {
+		key = k
+	}
+	return c.authority.GetIntermediateCert(0).Cert, key
 }
 
 // TLSRootPEM returns the root of the API's own certificate.

@@ -23,6 +23,7 @@ type Options struct {
 	AuthzReuse  int                // percent of valid authorizations that are used again (0 still is about 1)
 	RetryAfter  int                // seconds, sent with pending authorizations and processing orders; 0 sends none
 	ChainLength int                // intermediates; default 1
+	RSA         bool               // root and intermediates have RSA keys; Intermediate needs it
 
 	// Middleware stands in front of everything: what it answers, the client
 	// sees. It must keep the Host header, from which Pebble builds its URLs.
@@ -83,6 +84,13 @@ func (o Options) profiles() map[string]ca.Profile {
 		}
 	}
 	return profiles
+}
+
+func (o Options) keys() string {
+	if o.RSA {
+		return "rsa"
+	}
+	return "ecdsa"
 }
 
 func noSleep(sleep bool) string {

@@ -3,6 +3,7 @@ agent {
   state_dir = "/srv/certvigil"
   socket    = "/run/cv/control.sock"
   listen    = "127.0.0.1:9433"
+  resolver  = "::1"
 }
 
 issuer "letsencrypt" {
@@ -26,6 +27,7 @@ issuer "internal" {
   directory   = "https://ca.internal/acme/acme/directory"
   agree_terms = true
   trust_roots = "root.pem"
+  http_port   = 5002
   eab {
     key_id   = "kid-2"
     hmac_key = trimspace(file("eab.secret"))

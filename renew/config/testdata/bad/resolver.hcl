@@ -1,0 +1,1 @@
+agent { resolver = "dns.example.com:53" }

@@ -1,0 +1,117 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/certvigil/certvigil/hooks"
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/issue"
+)
+
+// CA is what a look needs of the issuing client.
+type CA interface {
+	Standing(ctx context.Context, issuer string, age time.Duration) (issue.Standing, error)
+	Publish(c renew.Cert, token, answer string) (withdraw func(), err error)
+}
+
+// Hooks tells what would keep a hook from being run.
+type Hooks interface {
+	Ready(ctx context.Context, h hooks.Hook) error
+}
+
+// Checker looks for obstacles under one configuration. Its methods may be called
+// concurrently.
+type Checker struct {
+	config    *config.Config
+	ca        CA
+	hooks     Hooks
+	log       *slog.Logger
+	httpsPort uint16 // where a redirect to https leads; 443
+}
+
+// New returns a Checker. It neither uses the network nor waits.
+func New(cfg *config.Config, ca CA, h Hooks, log *slog.Logger) *Checker {
+	return &Checker{config: cfg, ca: ca, hooks: h, log: log, httpsPort: 443}
+}
+
+// Limits of one look.
+const (
+	wholeTimeout = 2 * time.Minute
+	dialTimeout  = 5 * time.Second
+	fetchTimeout = 10 * time.Second // of one answer, connecting and redirects included; Boulder's own
+	parallel     = 16               // names at once
+	maxObstacles = 100              // that are told of; the journal keeps them
+)
+
+// Check looks for what would stop a renewal of c, of which f is known. What the
+// CA said at most age ago is good enough. What could not be looked at before ctx
+// ended, or within two minutes, is not told of.
+func (k *Checker) Check(ctx context.Context, c renew.Cert, f renew.Facts, age time.Duration) []renew.Obstacle {
+	ctx, cancel := context.WithTimeout(ctx, wholeTimeout)
+	defer cancel()
+	l := &look{Checker: k, cert: c, facts: f, age: age, dns: newResolver(k.config.Agent.Resolver)}
+	found := merged(l.all(ctx, []part{l.paths, l.runHooks, l.issuers, l.names, l.endpoints}))
+	return found[:min(len(found), maxObstacles)]
+}
+
+// merged makes one of obstacles that are about the same.
+func merged(found []renew.Obstacle) []renew.Obstacle {
+	var all []renew.Obstacle
+	for _, o := range found {
+		i := slices.IndexFunc(all, func(a renew.Obstacle) bool {
+			return a.Reason == o.Reason && a.Subject == o.Subject && a.Issuer == o.Issuer
+		})
+		switch {
+		case i < 0:
+			all = append(all, o)
+		case !strings.Contains(all[i].Detail, o.Detail):
+			all[i].Detail += "; " + o.Detail
+		}
+	}
+	return all
+}
+
+// look is one call of Check.
+type look struct {
+	*Checker
+	cert  renew.Cert
+	facts renew.Facts
+	age   time.Duration
+	dns   *resolver
+}
+
+// part is one kind of thing to look at.
+type part func(ctx context.Context) []renew.Obstacle
+
+// all looks at every part at once, and tells of them in order. What panics is
+// logged, and found nothing: a look must not end the agent.
+func (l *look) all(ctx context.Context, parts []part) []renew.Obstacle {
+	found := make([][]renew.Obstacle, len(parts))
+	slots := make(chan struct{}, parallel)
+	var looking sync.WaitGroup
+	for i, p := range parts {
+		slots <- struct{}{}
+		looking.Go(func() {
+			defer func() { <-slots }()
+			defer func() {
+				if r := recover(); r != nil {
+					l.log.Error("preflight panicked", "cert", l.cert.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+				}
+			}()
+			found[i] = p(ctx)
+		})
+	}
+	looking.Wait()
+	return slices.Concat(found...)
+}
+
+// solver is what answers the CA for the certificate's names.
+func (l *look) solver() config.Solver { return l.config.Solvers[l.cert.Solver] }

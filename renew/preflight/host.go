@@ -1,0 +1,170 @@
+package preflight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/install"
+)
+
+// The least room of a file system that a renewal is written to: a version is
+// some 20 KiB in five files, and others write there too.
+const (
+	leastBytes  = 1 << 20
+	leastInodes = 16
+)
+
+// paths looks at every directory that a renewal writes to.
+func (l *look) paths(context.Context) []renew.Obstacle {
+	found := l.folder(l.config.Agent.StateDir, "the state directory", makeable)
+	for _, o := range l.cert.Outputs {
+		for _, dir := range install.Folders(o) {
+			found = append(found, l.folder(dir, "a folder of an install block", func(dir string) error { return install.Ready(o, dir) })...)
+		}
+	}
+	if s := l.solver(); s.Type == "webroot" {
+		found = append(found, l.folder(s.Path, "the webroot", writable)...)
+	}
+	return found
+}
+
+func (l *look) folder(dir, what string, ready func(string) error) []renew.Obstacle {
+	var found []renew.Obstacle
+	if err := ready(dir); err != nil {
+		found = append(found, renew.Obstacle{Reason: renew.PathUnwritable, Subject: dir, Detail: what + ": " + oneLine(err),
+			Remedy: unwritable(dir, err)})
+	}
+	if err := roomy(dir); err != nil {
+		found = append(found, renew.Obstacle{Reason: renew.DiskFull, Subject: dir, Detail: what + ": " + err.Error(),
+			Remedy: "Make room on that file system."})
+	}
+	return found
+}
+
+// writable tells whether this process could make files in dir.
+func writable(dir string) error {
+	st, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !st.IsDir() {
+		return &fs.PathError{Op: "write", Path: dir, Err: unix.ENOTDIR}
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return fmt.Errorf("user %d may not write to %s: %w", os.Geteuid(), dir, err)
+	}
+	return nil
+}
+
+// makeable is writable for a directory that is made where it is missing.
+func makeable(dir string) error { return writable(existing(dir)) }
+
+// existing is dir, or the closest directory above it that is there.
+func existing(dir string) string {
+	for dir = filepath.Clean(dir); dir != "/"; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return dir
+}
+
+func unwritable(dir string, err error) string {
+	switch {
+	case errors.Is(err, unix.EROFS):
+		return fmt.Sprintf("Mount it read-write; in the service's sandbox, name it in a drop-in: ReadWritePaths=-%s", dir)
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return fmt.Sprintf("Let the agent's user write to %s.", dir)
+	default:
+		return fmt.Sprintf("See to the folder %s.", dir)
+	}
+}
+
+// roomy tells whether there is room on dir's file system: blocks that are not
+// root's alone, and inodes. A file system that counts no inodes has enough.
+func roomy(dir string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(existing(dir), &st); err != nil {
+		return nil // why it can't be looked at is told by what looks whether it can be written to
+	}
+	free := int64(st.Bavail) * int64(st.Bsize)
+	if os.Geteuid() == 0 {
+		free = int64(st.Bfree) * int64(st.Bsize)
+	}
+	switch {
+	case free < leastBytes:
+		return fmt.Errorf("%d KiB are free, and a renewal wants %d", free>>10, leastBytes>>10)
+	case st.Files > 0 && st.Ffree < leastInodes:
+		return fmt.Errorf("%d inodes are free, and a renewal wants %d", st.Ffree, leastInodes)
+	}
+	return nil
+}
+
+// runHooks looks whether every hook could be run.
+func (l *look) runHooks(ctx context.Context) []renew.Obstacle {
+	var found []renew.Obstacle
+	for _, name := range l.cert.Hooks {
+		err := l.hooks.Ready(ctx, l.config.Hooks[name])
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		found = append(found, renew.Obstacle{Reason: renew.HookNotExecutable, Subject: "hook " + name, Detail: oneLine(err),
+			Remedy: "Make it run: until then a new certificate is installed and not served."})
+	}
+	return found
+}
+
+// endpoints looks whether somebody listens where the certificate is to be proved.
+// Before the first one nobody need.
+func (l *look) endpoints(ctx context.Context) []renew.Obstacle {
+	if l.facts.Held.N == 0 {
+		return nil
+	}
+	var found []renew.Obstacle
+	for _, e := range l.cert.Endpoints {
+		err := l.listens(ctx, e.Address)
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		found = append(found, renew.Obstacle{Reason: renew.EndpointUnreachable, Subject: e.Address, Detail: oneLine(err),
+			Remedy: "Start the server, or correct the endpoint: nobody can prove what is served there."})
+	}
+	return found
+}
+
+func (l *look) listens(ctx context.Context, address string) error {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil {
+		return err
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, ip := range ips[:min(len(ips), maxAddresses)] {
+		at := netip.AddrPortFrom(ip.Unmap(), uint16(port))
+		conn, err := dial(ctx, at)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", at, err))
+			continue
+		}
+		_ = conn.Close() // it was there
+	}
+	return errors.Join(errs...)
+}
