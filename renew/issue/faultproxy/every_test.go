@@ -26,6 +26,18 @@ type fault struct {
 	want string
 }
 
+// patience is how long a request and an attempt may take while the fault holds: no
+// longer than need be where nothing else ends them.
+func (f fault) patience() (request, attempt time.Duration) {
+	switch f.name {
+	case "hang", "stall at once", "stall later":
+		return 2 * time.Second, 0
+	case "replay", "no authz":
+		return 0, 5 * time.Second
+	}
+	return 0, 20 * time.Second
+}
+
 func everyFault() []fault {
 	page := "<html><body>" + strings.Repeat("Bad Gateway \x1b[31m", 500)
 	answer := faultproxy.Status
@@ -91,19 +103,26 @@ func TestEveryFaultAtEveryEndpoint(t *testing.T) {
 	faults, kinds := everyFault(), faultproxy.Issuing()
 	side(24, len(faults)*len(kinds), func(i int) {
 		f, at := faults[i/len(kinds)], i%len(kinds)
-		if err := w.weather(faultproxy.Rule{Kind: kinds[at], Do: f.act}, f.want[at]); err != nil {
+		began := time.Now()
+		defer func() {
+			if d := time.Since(began); d > 4*time.Second {
+				t.Logf("SLOW %s at %s: %s", f.name, kinds[at], d)
+			}
+		}()
+		if err := w.weather(f, kinds[at], f.want[at]); err != nil {
 			t.Errorf("%s at %s: %v", f.name, kinds[at], err)
 		}
 	})
 	t.Logf("%d faults at %d endpoints", len(faults), len(kinds))
 }
 
-// weather makes an attempt while the rule holds, then one without.
-func (w *town) weather(rule faultproxy.Rule, want byte) error {
-	p := w.proxy(faultproxy.Options{Rules: []faultproxy.Rule{rule}})
+// weather makes an attempt while the fault holds at a kind of endpoint, then one
+// without.
+func (w *town) weather(fault fault, at faultproxy.Kind, want byte) error {
+	p := w.proxy(faultproxy.Options{Rules: []faultproxy.Rule{{Kind: at, Do: fault.act}}})
 	defer p.Close()
 	h := w.host(p)
-	h.timeout, h.order = time.Second, 3*time.Second
+	h.timeout, h.order = fault.patience()
 	h.start()
 	defer h.stop()
 	cert := h.cert("www", "a.example.com")
@@ -132,7 +151,7 @@ func (w *town) weather(rule faultproxy.Rule, want byte) error {
 			return err
 		}
 	}
-	return h.kept(key, rule.Kind, want)
+	return h.kept(key, at, want)
 }
 
 // kept checks that the account is the one that it was, and that no more orders
