@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ type crashHost struct {
 	spared bool         // it is the second one: the first refuses
 	server *standIn
 	wrong  func(format string, args ...any) // is told of violations
+	doomed atomic.Pointer[process]          // to which it is to happen
 	pairs  *reader                          // of the live pair
 	files  *reader                          // of the outputs, each for itself
 }
@@ -176,11 +178,13 @@ func (c *crashHost) doom(s crashStep, fault string, seed uint64, version int) (d
 		})
 		disarm = func() { c.server.onHandshake(nil) }
 	}
+	c.doomed.Store(nil)
 	c.start(func(cmd *exec.Cmd) {
 		path, err := exec.LookPath(crashName)
 		must(c.t, err)
 		cmd.Path, cmd.Args[0], cmd.Env = path, crashName, append(cmd.Env, crashEnv+"="+string(text))
 	})
+	c.doomed.Store(c.run)
 	return disarm
 }
 
@@ -207,11 +211,19 @@ func (c *crashHost) atRequest(s crashStep, fault string) behaviour {
 // strike tells the agent that it is time, and waits until it has happened: an
 // agent that is to die must not go on meanwhile.
 func (c *crashHost) strike(fault string) {
-	_ = c.run.cmd.Process.Signal(syscall.SIGUSR1) // it may be gone
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for began := time.Now(); c.run.running() && time.Since(began) < patience; <-tick.C {
-		if !fatal(fault) && exists(c.path("struck")) {
+	told := false
+	for began := time.Now(); time.Since(began) < patience; <-tick.C {
+		p := c.doomed.Load()
+		if p == nil {
+			continue // it is being started
+		}
+		if !told {
+			told = true
+			_ = p.cmd.Process.Signal(syscall.SIGUSR1) // it may be gone
+		}
+		if !p.running() || !fatal(fault) && exists(c.path("struck")) {
 			return
 		}
 	}
