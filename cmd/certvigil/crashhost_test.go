@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -122,11 +121,8 @@ func (c *crashHost) wholeOutputs() ([]byte, error) {
 	var all []byte
 	for _, name := range []string{"www.key", "www.crt"} {
 		text, err := os.ReadFile(c.output(name))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
 		if err != nil {
-			return nil, err
+			return nil, err // as from any reader: none may be missing once they were there
 		}
 		for rest := text; len(rest) > 0 || len(text) == 0; {
 			block, more := pem.Decode(rest)
