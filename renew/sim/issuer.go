@@ -137,6 +137,9 @@ func (p *process) place(c *cert, q asking, why renew.Reason) error {
 	if err := p.mayOrder(q); err != nil {
 		return err
 	}
+	if c.order.placed && c.order.ca == q.ca && c.order.names == len(q.cc.Names) {
+		h.result.Twice++
+	}
 	c.order = order{ca: q.ca, names: len(q.cc.Names), leaf: -1, why: why}
 	h.placed(&h.cas[q.ca], q.same)
 	does, err := p.write()

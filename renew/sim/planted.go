@@ -11,15 +11,17 @@ import (
 type Planted struct {
 	Name string
 	// Facts changes what the core is shown.
-	Facts func(now time.Time, c renew.Cert, f *renew.Facts)
+	Facts func(now time.Time, c *renew.Cert, f *renew.Facts)
 	// Step changes what the core says.
 	Step func(now time.Time, c renew.Cert, f renew.Facts, s renew.Step) renew.Step
 	// Proofs changes what a proof says.
 	Proofs func([]renew.Proof)
 	// Flaw is a fault of the rooms that are simulated.
 	Flaw flaw
-	// PrunesAll has a version pruned that is served.
-	PrunesAll bool
+	// Raw shows the core the journal as it is, without what makes it believable.
+	Raw bool
+	// Mute has no alarm raised.
+	Mute bool
 }
 
 // flaw is what a simulated room does wrong.
@@ -34,16 +36,17 @@ const (
 
 func (p *Planted) is(f flaw) bool { return p != nil && p.Flaw == f }
 
-func (p *Planted) facts(now time.Time, c renew.Cert, f renew.Facts) renew.Facts {
+// facts is what the core is shown.
+func (p *Planted) facts(now time.Time, c renew.Cert, f renew.Facts) (renew.Cert, renew.Facts) {
 	f.Checking = true // preflights are not simulated: as if one were always under way
 	if p != nil && p.Facts != nil {
-		p.Facts(now, c, &f)
+		p.Facts(now, &c, &f)
 	}
-	return f
+	return c, f
 }
 
 func (p *Planted) decide(now time.Time, c renew.Cert, f renew.Facts) renew.Step {
-	f = p.facts(now, c, f)
+	c, f = p.facts(now, c, f)
 	s := renew.Decide(now, c, f)
 	if p != nil && p.Step != nil {
 		s = p.Step(now, c, f, s)
@@ -52,19 +55,16 @@ func (p *Planted) decide(now time.Time, c renew.Cert, f renew.Facts) renew.Step 
 }
 
 func (p *Planted) health(now time.Time, c renew.Cert, f renew.Facts) renew.Verdict {
-	return renew.Health(now, c, p.facts(now, c, f))
+	if p != nil && p.Mute {
+		return renew.Verdict{Level: renew.OK}
+	}
+	c, f = p.facts(now, c, f)
+	return renew.Health(now, c, f)
 }
 
 func (p *Planted) proofs(list []renew.Proof) []renew.Proof {
 	if p != nil && p.Proofs != nil {
 		p.Proofs(list)
-	}
-	return list
-}
-
-func (p *Planted) spared(list []int) []int {
-	if p != nil && p.PrunesAll {
-		return nil
 	}
 	return list
 }

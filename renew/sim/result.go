@@ -47,6 +47,7 @@ type Result struct {
 	Lapses    []Finding // that nobody could have prevented
 	Harm      []Finding
 	Unheard   []Finding
+	Twice     int64 // orders placed although one for the same was in flight
 	Impolite  int64 // requests to a CA that had asked for time
 	Limits    Limits
 }
@@ -77,6 +78,7 @@ func (r Result) plus(o Result) Result {
 	r.Lapses = append(r.Lapses, o.Lapses...)
 	r.Harm = append(r.Harm, o.Harm...)
 	r.Unheard = append(r.Unheard, o.Unheard...)
+	r.Twice += o.Twice
 	r.Impolite += o.Impolite
 	r.Limits = r.Limits.worst(o.Limits)
 	return r
@@ -92,6 +94,13 @@ most of a CA's limits: %d of 5 of one set in 7 days, %d of 50 of one domain, %d 
 %d preventable lapses, %d lapses without an alarm in time
 `, r.Histories, r.Years, r.Looks, r.Issued, r.Orders, r.Reloads, r.Starts-int64(r.Histories), r.Proofs, r.Skipped,
 		r.Limits.Set, r.Limits.Domain, r.Limits.Orders, r.Limits.Failed, r.Impolite, len(r.Lapses), len(r.Harm), len(r.Unheard))
+}
+
+// Good tells whether the policy kept all that it promises: no preventable lapse,
+// none unheard, no CA bothered beyond 80 % of what Let's Encrypt allows.
+func (r Result) Good() bool {
+	l := r.Limits
+	return len(r.Harm)+len(r.Unheard) == 0 && r.Impolite+r.Twice == 0 && l.Orders <= 240 && l.Set <= 4 && l.Domain <= 40 && l.Failed <= 4
 }
 
 // sort puts the findings in an order that does not hang on who was ready first.

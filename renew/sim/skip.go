@@ -94,16 +94,18 @@ func before(at time.Duration, s [2]time.Duration) time.Duration {
 // see no change are left out.
 func (p *process) decide(now time.Time, cc renew.Cert, f renew.Facts) renew.Step {
 	h := p.host
-	step := h.opts.Planted.decide(now, cc, f)
 	c := h.find(cc.Name)
+	f = c.raw(h.opts.Planted, f)
+	step := h.opts.Planted.decide(now, cc, f)
 	c.skip.to = [2]time.Duration{-1, -1}
 	if h.opts.Thorough || p.fuse >= 0 || f.Unwritten != "" || !step.At.After(now) || step.Do == renew.Wait {
 		return step
 	}
-	f = h.opts.Planted.facts(now, cc, f)
+	shown := f
+	cc, f = h.opts.Planted.facts(now, cc, f)
 	c.steps = renew.Ahead(now, cc, f)
 	c.heldBy, c.window = caOf(f.Held.Directory), f.Journal.Advice.End.Sub(epoch)-h.offset
-	until := c.steady(now, cc, f, h)
+	until := c.steady(now, cc, shown, h)
 	next := renew.Step{Do: renew.Wait, At: now.Add(day), Reason: renew.NothingToDo}
 	for _, s := range c.steps {
 		switch which := c.series(s, f); which {
@@ -117,9 +119,6 @@ func (p *process) decide(now time.Time, cc renew.Cert, f renew.Facts) renew.Step
 		if s.At.Before(next.At) || next.Do == renew.Wait {
 			next = s
 		}
-	}
-	if h.opts.Planted != nil && h.opts.Planted.Step != nil && step.Do != next.Do {
-		return step // what is planted knows nothing of this
 	}
 	return next
 }
