@@ -75,12 +75,12 @@ sim: ## years of a simulated fleet: make sim SEEDS=1000
 	go run ./examples/sim -seeds $(SEEDS) -certs $(CERTS) -years $(YEARS) $(ARGS)
 
 .PHONY: crash
-crash: ## every cell of the crash matrix and 1,000 kills at random times
+crash: ## every cell of the crash matrix, 1,000 kills and 200 losses of power
 	packaging/deps.sh nginx
-	go test ./cmd/certvigil -run '$(CRASH)' -v -count=1 -timeout 60m -crash.all -crash.kills=1000 $(ARGS) | { grep --line-buffered -v '^=== ' || true; }
+	go test ./cmd/certvigil -run '$(CRASH)' -v -count=1 -timeout 60m -crash.all -crash.kills=1000 -crash.losses=200 $(ARGS) | { grep --line-buffered -v '^=== ' || true; }
 
 # What make crash runs: docs/reliability.md says what each of them is.
-CRASH = ^(TestCrashMatrix|TestKillsAtRandomTimesCauseNoLapse|TestTheNthChangeOfTheDiskFails|TestTheNthProgramFails|TestAnAgentThatDiesAfterAnyChange.*)$$
+CRASH = ^(TestCrashMatrix|TestKillsAtRandomTimesCauseNoLapse|TestThePowerIsLostAtRandomTimes|TestTheNthChangeOfTheDiskFails|TestTheNthProgramFails|TestAnAgentThatDiesAfterAnyChange.*)$$
 
 # The short forms of these run with the unit tests; FAULTS are those of the long.
 FAULTS ?= -faults.rounds=100 -faults.restarts=1000 -faults.bodies=10000

@@ -20,9 +20,7 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 		s.At, s.Reason = at, Braked
 	}
 	s = windowed(now, c, f, wanted, s)
-	if at := unsettled(f); at.After(s.At) {
-		s.At, s.Reason = at, ForeignChange // it may be better than what is held, or than nothing
-	}
+	s = expects(f, wanted, s)
 	if f.Earliest.After(now) && f.Earliest.After(s.At) {
 		// The clock is behind: what is due can't be told, and a CA would be asked for
 		// what is not. Once it is right, this is in the past.

@@ -37,20 +37,44 @@ type Rehearsal struct {
 	At        time.Time  `json:"at"` // when the look began
 	Of        string     `json:"of"` // which settings were looked at; those of another configuration say nothing
 	Obstacles []Obstacle `json:"obstacles,omitempty"`
+	Hidden    []Obstacle `json:"hidden,omitempty"` // seen before, and not to be judged this time
 }
 
 // Next is the look after r, begun at now: what was found before is as old as it
-// was then.
+// was then, also where it could not be looked at in between.
 func (r Rehearsal) Next(now time.Time, c Cert, found []Obstacle) Rehearsal {
 	next := Rehearsal{At: now, Of: c.settings()}
+	before := slices.Concat(r.Obstacles, r.Hidden)
 	for _, o := range found {
 		o.Level, o.Since = "", now
-		if i := slices.IndexFunc(r.Obstacles, o.same); i >= 0 && r.Of == next.Of {
-			o.Since = earlier(r.Obstacles[i].Since, now)
+		if i := slices.IndexFunc(before, o.same); i >= 0 {
+			o.Since = earlier(before[i].Since, now)
 		}
 		next.Obstacles = append(next.Obstacles, o)
 	}
+	for _, o := range before {
+		if !slices.ContainsFunc(found, o.same) && slices.ContainsFunc(found, o.hiddenBy) {
+			next.Hidden = append(next.Hidden, o)
+		}
+	}
 	return next
+}
+
+// hiddenBy tells whether by keeps a look from telling whether o is still so: a
+// name that is not resolved is not connected to.
+func (o Obstacle) hiddenBy(by Obstacle) bool {
+	switch o.Reason {
+	case AddressDead, AddressUnseen, Port80Unreachable, ChallengeUnanswered:
+		return by.Reason == SolverUnusable || (by.Reason == DNSFailing || by.Reason == NoAddress) && by.Subject == o.name()
+	}
+	return false
+}
+
+// name is the identifier that an obstacle is about; the kind of record may stand
+// behind it in the subject.
+func (o Obstacle) name() string {
+	name, _, _ := strings.Cut(o.Subject, " ")
+	return name
 }
 
 // settings stands for all of c that a preflight looks at.
@@ -171,8 +195,7 @@ func looked(address string, c Cert, f Facts) bool {
 
 func reached(o Obstacle, c Cert, f Facts) bool {
 	held := f.Held
-	name, _, _ := strings.Cut(o.Subject, " ") // the kind of record may stand behind it
-	if held.N == 0 || held.IssuedAt.IsZero() || !slices.Contains(held.Names, name) ||
+	if held.N == 0 || held.IssuedAt.IsZero() || !slices.Contains(held.Names, o.name()) ||
 		!slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.Directory == held.Directory }) {
 		return false
 	}

@@ -164,9 +164,35 @@ func TestAnObstacleIsAsOldAsItsFirstSight(t *testing.T) {
 	if got := second.Obstacles; len(got) != 2 || !got[0].Since.Equal(t0) || !got[1].Since.Equal(t0.Add(day)) || got[0].Detail != "2 KiB left" {
 		t.Errorf("%+v", got)
 	}
-	c.Names = c.Names[:1]
-	if got := second.Next(t0.Add(2*day), c, []Obstacle{one}).Obstacles[0].Since; !got.Equal(t0.Add(2 * day)) {
-		t.Errorf("after a change of the settings it is from %s", got)
+	third := second.Next(t0.Add(2*day), c, nil)
+	if got := third.Next(t0.Add(3*day), c, []Obstacle{one}).Obstacles[0].Since; !got.Equal(t0.Add(3 * day)) {
+		t.Errorf("gone in between, and it is from %s", got)
+	}
+	c.Hooks = nil
+	if got := second.Next(t0.Add(2*day), c, []Obstacle{one}).Obstacles[0].Since; !got.Equal(t0) {
+		t.Errorf("after a change of other settings it is from %s", got)
+	}
+}
+
+func TestAnObstacleThatCannotBeLookedAtIsAsOldAsBefore(t *testing.T) {
+	c := wantCert()
+	dead := Obstacle{Reason: AddressUnseen, Subject: "example.com AAAA"}
+	full := Obstacle{Reason: DiskFull, Subject: "/a"}
+	for _, by := range []Obstacle{{Reason: DNSFailing, Subject: "example.com"}, {Reason: SolverUnusable, Subject: "solver http.main"}} {
+		r := Rehearsal{}.Next(t0, c, []Obstacle{dead, full})
+		for n := range 3 {
+			if r = r.Next(t0.Add(time.Duration(n+1)*time.Hour), c, []Obstacle{by}); len(r.Obstacles) != 1 {
+				t.Errorf("behind %s: %+v", by.Reason, r.Obstacles)
+			}
+		}
+		r = r.Next(t0.Add(day), c, []Obstacle{dead, full})
+		if got := r.Obstacles; !got[0].Since.Equal(t0) || !got[1].Since.Equal(t0.Add(day)) || len(r.Hidden) > 0 {
+			t.Errorf("after %s: %+v", by.Reason, r)
+		}
+	}
+	r := Rehearsal{}.Next(t0, c, []Obstacle{dead}).Next(t0.Add(1), c, []Obstacle{{Reason: DNSFailing, Subject: "www.example.com"}})
+	if len(r.Hidden) > 0 {
+		t.Errorf("another name's failure hides it: %+v", r.Hidden)
 	}
 }
 

@@ -6,12 +6,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -34,6 +34,7 @@ type crashHost struct {
 	spared bool         // it is the second one: the first refuses
 	server *standIn
 	wrong  func(format string, args ...any) // is told of violations
+	doomed atomic.Pointer[process]          // to which it is to happen
 	pairs  *reader                          // of the live pair
 	files  *reader                          // of the outputs, each for itself
 }
@@ -120,11 +121,8 @@ func (c *crashHost) wholeOutputs() ([]byte, error) {
 	var all []byte
 	for _, name := range []string{"www.key", "www.crt"} {
 		text, err := os.ReadFile(c.output(name))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
 		if err != nil {
-			return nil, err
+			return nil, err // as from any reader: none may be missing once they were there
 		}
 		for rest := text; len(rest) > 0 || len(text) == 0; {
 			block, more := pem.Decode(rest)
@@ -176,11 +174,13 @@ func (c *crashHost) doom(s crashStep, fault string, seed uint64, version int) (d
 		})
 		disarm = func() { c.server.onHandshake(nil) }
 	}
+	c.doomed.Store(nil)
 	c.start(func(cmd *exec.Cmd) {
 		path, err := exec.LookPath(crashName)
 		must(c.t, err)
 		cmd.Path, cmd.Args[0], cmd.Env = path, crashName, append(cmd.Env, crashEnv+"="+string(text))
 	})
+	c.doomed.Store(c.run)
 	return disarm
 }
 
@@ -207,11 +207,19 @@ func (c *crashHost) atRequest(s crashStep, fault string) behaviour {
 // strike tells the agent that it is time, and waits until it has happened: an
 // agent that is to die must not go on meanwhile.
 func (c *crashHost) strike(fault string) {
-	_ = c.run.cmd.Process.Signal(syscall.SIGUSR1) // it may be gone
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for began := time.Now(); c.run.running() && time.Since(began) < patience; <-tick.C {
-		if !fatal(fault) && exists(c.path("struck")) {
+	told := false
+	for began := time.Now(); time.Since(began) < patience; <-tick.C {
+		p := c.doomed.Load()
+		if p == nil {
+			continue // it is being started
+		}
+		if !told {
+			told = true
+			_ = p.cmd.Process.Signal(syscall.SIGUSR1) // it may be gone
+		}
+		if !p.running() || !fatal(fault) && exists(c.path("struck")) {
 			return
 		}
 	}

@@ -18,7 +18,7 @@ import (
 
 // nthStride is how many of the changes are left out between two that are
 // failed, without -crash.all.
-const nthStride = 15
+const nthStride = 30
 
 // TestTheNthChangeOfTheDiskFails is SQLite's loop: the first change of the disk
 // fails, then the second, and so on until none does. It fails alone, or with all

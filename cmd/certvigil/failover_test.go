@@ -25,7 +25,7 @@ func (h *host) spareCA(o acmetest.Options) *acmetest.CA {
 	both, err := os.ReadFile(h.cfg.Trust)
 	must(h.t, err)
 	must(h.t, os.WriteFile(h.cfg.Trust, append(both, ca.TrustPEM()...), 0o644))
-	h.cfg.More = fmt.Sprintf("issuer \"spare\" {\n  directory = %q\n  agree_terms = true\n  trust_roots = %q\n}\n", ca.DirectoryURL(), h.cfg.Trust)
+	h.cfg.More = fmt.Sprintf("issuer \"spare\" {\n  directory = %q\n  agree_terms = true\n  trust_roots = %q\n  http_port = %d\n}\n", ca.DirectoryURL(), h.cfg.Trust, at)
 	for i := range h.cfg.Sites {
 		h.cfg.Sites[i].Issuers = "issuer.test, issuer.spare"
 	}

@@ -58,12 +58,13 @@ func withOutput(t *testing.T, onChange string) *host {
 	})
 }
 
-// overwrite writes a pair where ours is, in place and in two steps, as clients
-// do that do not know of each other.
+// overwrite puts a pair where ours is, in two steps, the certificate first.
 func (h *host) overwrite(b store.Bundle) {
 	h.t.Helper()
-	must(h.t, os.WriteFile(h.path("tls/www.crt"), b.Fullchain(), 0o644))
-	must(h.t, os.WriteFile(h.path("tls/www.key"), b.Key, 0o600))
+	must(h.t, os.WriteFile(h.path("www.crt.new"), b.Fullchain(), 0o644))
+	must(h.t, os.WriteFile(h.path("www.key.new"), b.Key, 0o600))
+	must(h.t, os.Rename(h.path("www.crt.new"), h.path("tls/www.crt")))
+	must(h.t, os.Rename(h.path("www.key.new"), h.path("tls/www.key")))
 }
 
 func TestABetterPairOfAnotherClientIsAdoptedReloadedAndServed(t *testing.T) {

@@ -78,6 +78,7 @@ served() { # CERTIFICATE NAME
 }
 # As root at a prompt: credentials are there only for a process of the service.
 validate() { CREDENTIALS_DIRECTORY=/run/credentials/certvigil.service certvigil validate; }
+doctor_said() { grep -qF -- "$1" <<<"$doctor"; }
 version_has() { certvigil version | grep -qF -- "$1"; }
 deployed() { cert "$1" '.stage == "deployed" and .hooks[0].acknowledged > 0'; }
 newer() { [ "$(cert "$1" .version)" -gt "$2" ]; } # CERTIFICATE VERSION
@@ -238,7 +239,7 @@ check "doctor: nothing would stop a renewal" certvigil doctor
 chmod 0500 /etc/nginx/tls
 doctor=$(certvigil doctor || true)
 chmod 0755 /etc/nginx/tls
-check "doctor: a folder that the service may not write to" test -n "$(printf '%s' "$doctor" | grep 'path-unwritable: /etc/nginx/tls')"
+check "doctor: a folder that the service may not write to" doctor_said 'path-unwritable: /etc/nginx/tls'
 
 # A second one, from conf.d, used by nginx where it lies: root reads its key.
 cat >/etc/certvigil/conf.d/api.hcl <<'END'

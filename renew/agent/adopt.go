@@ -29,7 +29,7 @@ func gatherForeign(now time.Time, st Store, cfg *config.Config, c renew.Cert, ve
 			ours = bundles(st, c.Name, versions)
 		}
 		path, found, err := find(st, c, place, ours)
-		since := found.ChangedAt.After(placed.At)
+		since := found.ChangedAt.After(placed.At.Add(-coarse))
 		if found.Ours || !since && len(f.Journal.Left) == 0 {
 			continue
 		}
@@ -46,6 +46,10 @@ func gatherForeign(now time.Time, st Store, cfg *config.Config, c renew.Cert, ve
 		f.Foreign = append(f.Foreign, x)
 	}
 }
+
+// coarse is more than the clock of a file system is behind that of the process:
+// it ticks 100 times a second at least.
+const coarse = 20 * time.Millisecond
 
 // suspects lists the places that do not hold what they should: the live link
 // where it leads to no whole version, and outputs with another content.

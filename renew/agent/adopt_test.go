@@ -162,12 +162,15 @@ func (y *yard) Prove(_ context.Context, e renew.Endpoint, names []string, versio
 	return all
 }
 
-// put writes a pair to the output as other clients do: in place, the
-// certificate first.
+// put puts a pair at the output, the certificate first. The two switch at once:
+// on a machine that is busy enough, a second may pass between two writes, and
+// that is how long whoever writes here has.
 func (y *yard) put(b store.Bundle) {
 	y.t.Helper()
-	must(y.t, os.WriteFile(y.output.Fullchain, b.Fullchain(), 0o644))
-	must(y.t, os.WriteFile(y.output.Key, b.Key, 0o600))
+	must(y.t, os.WriteFile(y.output.Fullchain+".new", b.Fullchain(), 0o644))
+	must(y.t, os.WriteFile(y.output.Key+".new", b.Key, 0o600))
+	must(y.t, os.Rename(y.output.Fullchain+".new", y.output.Fullchain))
+	must(y.t, os.Rename(y.output.Key+".new", y.output.Key))
 	y.agent.Wake()
 }
 
@@ -310,8 +313,11 @@ func TestWhatIsLeftAloneHoldsUpNoOther(t *testing.T) {
 // in its place, and files that were overwritten through the link.
 func TestALivePairOfSomeoneElsesIsAdopted(t *testing.T) {
 	write := func(t *testing.T, dir string, b store.Bundle) {
-		must(t, os.WriteFile(filepath.Join(dir, "fullchain.pem"), b.Fullchain(), 0o644))
-		must(t, os.WriteFile(filepath.Join(dir, "privkey.pem"), b.Key, 0o600))
+		chain, key := filepath.Join(dir, "fullchain.pem"), filepath.Join(dir, "privkey.pem")
+		must(t, os.WriteFile(chain+".new", b.Fullchain(), 0o644))
+		must(t, os.WriteFile(key+".new", b.Key, 0o600))
+		must(t, os.Rename(chain+".new", chain))
+		must(t, os.Rename(key+".new", key))
 	}
 	for name, do := range map[string]func(t *testing.T, live string, b store.Bundle){
 		"flipped": func(t *testing.T, live string, b store.Bundle) {
