@@ -40,7 +40,7 @@ var found = map[string]struct {
 	"the CA's clock is not asked":                     {[]Kind{ClockJump}, 3},
 	"what the CA issued is not checked":               {[]Kind{CALie}, 3},
 	"order in flight not gone on with":                {[]Kind{OOMKill}, 19},
-	"broken files are not mended":                     {[]Kind{Deleted}, 0},
+	"broken files are not mended":                     {[]Kind{Deleted}, 3},
 	"an expired pair is put in place of a broken one": {[]Kind{Deleted}, 42},
 	"health is always ok":                             {[]Kind{CADeath}, 6},
 }

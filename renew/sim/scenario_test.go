@@ -70,7 +70,7 @@ func TestACAThatIsDeadForGoodIsLeftBeforeHalfOfTheSlack(t *testing.T) {
 func TestOneDeadNameOfAHundred(t *testing.T) {
 	for _, life := range []time.Duration{90 * day, 160 * time.Hour} {
 		due := plan{Life: life}.every()
-		r, lines := lived(scenario(life, 3*life, 100, Fault{Kind: NameGone, From: due / 2, To: forever}))
+		r, lines := lived(scenario(life, 2*life, 100, Fault{Kind: NameGone, From: due / 2, To: forever}))
 		if len(r.Harm)+len(r.Lapses) > 0 {
 			t.Errorf("%s: %v %v", life, r.Harm, r.Lapses)
 		}
