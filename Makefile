@@ -65,6 +65,15 @@ soak: ## ten minutes of faults, with a count of lapses
 	packaging/deps.sh nginx
 	go run ./examples/soak $(ARGS)
 
+SEEDS ?= 10
+CERTS ?= 1000
+YEARS ?= 5
+
+.PHONY: sim
+sim: ## years of a simulated fleet: make sim SEEDS=1000
+	packaging/deps.sh
+	go run ./examples/sim -seeds $(SEEDS) -certs $(CERTS) -years $(YEARS) $(ARGS)
+
 .PHONY: crash
 crash: ## every cell of the crash matrix, 1,000 kills and 200 losses of power
 	packaging/deps.sh nginx

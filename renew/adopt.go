@@ -26,10 +26,10 @@ const AtLive = -1
 
 // Foreign is a pair that someone else put where ours belongs, after we did.
 type Foreign struct {
-	Place       int    // the Output's number in the Cert, or AtLive
-	Path        string // for a person
-	Fault       string // why no client should get it; empty where it is good
-	Fingerprint string // of its leaf, where it can be read
+	Place       int       // the Output's number in the Cert, or AtLive
+	Path        string    // for a person
+	Fault       string    // why no client should get it; empty where it is good
+	Fingerprint string    // of its leaf, where it can be read
 	NotAfter    time.Time // when clients stop taking it
 	ChangedAt   time.Time // when one of its files last changed
 	Since       time.Time // when it was first seen
@@ -126,6 +126,20 @@ func yields(c Cert, f Facts, s Step) (Step, bool) {
 	}
 	s.At, s.Reason = later(s.At, unsettled(f)), ForeignChange
 	return s, true
+}
+
+// expects puts off what is issued for a pair that someone is overwriting: what
+// comes may be good. No other renewal waits for anybody who writes.
+func expects(f Facts, wanted, s Step) Step {
+	if f.Newest.Fault == "" || wanted.Reason != f.Newest.Fault {
+		return s
+	}
+	for _, x := range f.Foreign {
+		if at := x.settled(f.Held); x.Place == AtLive && at.After(s.At) {
+			s.At, s.Reason = at, ForeignChange
+		}
+	}
+	return s
 }
 
 // Covers tells whether a certificate for the names have is good for every name

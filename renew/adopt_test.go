@@ -49,6 +49,12 @@ func TestWhatSomebodyElsePutInPlace(t *testing.T) {
 		{"the only pair is altered, and what altered it is better than nothing", func(c *Cert, f *Facts, x *Foreign) {
 			f.Held, f.Newest.Fault, x.Place = Version{}, Altered, AtLive
 		}, Adopt, now.Add(2 * time.Second), ForeignChange},
+		{"what is due does not wait for who writes", func(c *Cert, f *Facts, x *Foreign) {
+			c.LifetimeLeft, x.Fault = 0.95, "no"
+		}, Issue, now, Lifetime},
+		{"what is missing does not either", func(c *Cert, f *Facts, x *Foreign) {
+			f.Held, f.Newest, x.Fault = Version{}, Version{}, "no"
+		}, Issue, now, Missing},
 		{"the only pair is altered by rubbish: issue once that is clear", func(c *Cert, f *Facts, x *Foreign) {
 			f.Held, f.Newest.Fault, x.Place, x.Fault = Version{}, Altered, AtLive, "no"
 		}, Issue, now.Add(2 * time.Second), ForeignChange},

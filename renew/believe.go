@@ -25,15 +25,6 @@ func Believable(now time.Time, f Facts) Facts {
 	j.Install, j.Verify, j.Advise, j.Enroll = believe(j.Install), believe(j.Verify), believe(j.Advise), believe(j.Enroll)
 	j.Adopt, j.LookUp = believe(j.Adopt), believe(j.LookUp)
 	j.Revocation.NextAt = earlier(j.Revocation.NextAt, now.Add(farthest))
-	j.Issuers = nil
-	for label, t := range f.Journal.Issuers {
-		if t = believe(t); t.Count > 0 {
-			if j.Issuers == nil {
-				j.Issuers = make(map[string]Trouble, len(f.Journal.Issuers))
-			}
-			j.Issuers[label] = t
-		}
-	}
 	if ahead(j.Request.At) {
 		j.Request = Request{}
 	}
@@ -50,29 +41,51 @@ func Believable(now time.Time, f Facts) Facts {
 	if ahead(j.Adopted.At) {
 		j.Adopted = Placed{}
 	}
-	j.Issued, j.Hooks = nil, nil
-	for _, i := range f.Journal.Issued {
-		if !ahead(i.At) {
-			j.Issued = append(j.Issued, i)
+	// What is shared with whoever read the journal is replaced, never changed.
+	j.Issuers = believableMap(j.Issuers, func(t Trouble) (Trouble, bool) {
+		is := believe(t)
+		return is, is.Count > 0 && is.RetryAt.Equal(t.RetryAt)
+	})
+	for label, t := range j.Issuers {
+		if t.Count == 0 {
+			delete(j.Issuers, label) // of the copy: one without failures was not the same
 		}
 	}
-	for name, h := range f.Journal.Hooks {
-		if j.Hooks == nil {
-			j.Hooks = make(map[string]HookRecord, len(f.Journal.Hooks))
-		}
-		h.Trouble = believe(h.Trouble)
-		h.RanAt = earlier(h.RanAt, now)
-		j.Hooks[name] = h
+	j.Hooks = believableMap(j.Hooks, func(h HookRecord) (HookRecord, bool) {
+		is := h
+		is.Trouble, is.RanAt = believe(h.Trouble), earlier(h.RanAt, now)
+		return is, is.RanAt.Equal(h.RanAt) && is.Trouble.Count == h.Trouble.Count && is.Trouble.RetryAt.Equal(h.Trouble.RetryAt)
+	})
+	if slices.ContainsFunc(j.Issued, func(i Issuance) bool { return ahead(i.At) }) {
+		j.Issued = slices.DeleteFunc(slices.Clone(j.Issued), func(i Issuance) bool { return ahead(i.At) })
 	}
 	f.Journal = j
-	f.Standings = slices.Clone(f.Standings)
-	for i := range f.Standings {
-		f.Standings[i].HoldUntil = earlier(f.Standings[i].HoldUntil, now.Add(farthest))
+	if most := now.Add(farthest); slices.ContainsFunc(f.Standings, func(s Standing) bool { return s.HoldUntil.After(most) }) {
+		f.Standings = slices.Clone(f.Standings)
+		for i := range f.Standings {
+			f.Standings[i].HoldUntil = earlier(f.Standings[i].HoldUntil, most)
+		}
 	}
 	if ahead(f.Held.IssuedAt) {
 		f.Held.IssuedAt = f.Held.NotBefore // the CA's clock said that
 	}
 	return f
+}
+
+// believableMap returns m with what believe makes of each of its values: m
+// itself where nothing changes.
+func believableMap[V any](m map[string]V, believe func(V) (is V, same bool)) map[string]V {
+	for _, v := range m {
+		if _, same := believe(v); same {
+			continue
+		}
+		changed := make(map[string]V, len(m))
+		for label, v := range m {
+			changed[label], _ = believe(v)
+		}
+		return changed
+	}
+	return m
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -87,6 +87,11 @@ func nameSet(names []string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// sameSet tells whether two lists hold the same names, in whatever order.
+func sameSet(a, b []string) bool {
+	return slices.Equal(a, b) || nameSet(a) == nameSet(b)
+}
+
 // Lifetimes below this are renewed with half of the lifetime left, the others
 // with a third: what Let's Encrypt recommends and the CA's own windows use.
 const shortLifetime = 10 * 24 * time.Hour

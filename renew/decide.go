@@ -50,11 +50,16 @@ func Ahead(now time.Time, c Cert, f Facts) []Step {
 	return steps
 }
 
-func installRule(_ time.Time, c Cert, f Facts) (Step, bool) {
+func installRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	reason := Reason("")
 	switch {
 	case f.Held.N == 0:
 		return Step{}, false // nothing whole to put in place
+	case f.Live != 0 && f.Live != f.Held.N && !now.Before(f.Held.NotAfter):
+		// The live pair is broken, and what is left of those before has expired. A
+		// server that runs still has the good one loaded: it must not be reloaded for
+		// this. A new one is due at once.
+		return Step{}, false
 	case f.Live != f.Held.N && !LeftAlone(c, f, AtLive):
 		reason = InstallPending
 	default:
@@ -255,25 +260,28 @@ func inPlace(f Facts) bool { return f.Held.N > 0 && f.Live == f.Held.N }
 // lists, but for names that were left out, a zero one (but for address and name) where the live version was not
 // looked for yet.
 func LiveProofs(c Cert, f Facts) []Proof {
-	type target struct{ address, name string }
-	have := make(map[target]Proof, len(f.Journal.Proofs))
-	for _, p := range f.Journal.Proofs {
-		if p.Version == f.Live {
-			have[target{p.Address, p.Name}] = p
-		}
-	}
-	var proofs []Proof
+	proofs := make([]Proof, 0, len(f.Journal.Proofs))
 	leftOut := LeftOut(c, f.Held)
 	for _, e := range c.Endpoints {
 		for _, n := range without(e.NamesOr(c.Names), leftOut) {
-			p, ok := have[target{e.Address, n}]
-			if !ok {
-				p = Proof{Address: e.Address, Name: n}
-			}
-			proofs = append(proofs, p)
+			proofs = append(proofs, proofOf(f, e.Address, n, len(proofs)))
 		}
 	}
 	return proofs
+}
+
+// proofOf finds the proof of one endpoint and name. Proofs are noted in the order
+// of the configuration, so that it mostly stands at the place where it is looked
+// for first.
+func proofOf(f Facts, address, name string, place int) Proof {
+	all := f.Journal.Proofs
+	for i := range all {
+		p := &all[(place+i)%len(all)]
+		if p.Version == f.Live && p.Address == address && p.Name == name {
+			return *p
+		}
+	}
+	return Proof{Address: address, Name: name}
 }
 
 // NamesOr returns the names to ask the endpoint for: its own, or all.

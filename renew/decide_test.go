@@ -109,6 +109,12 @@ func TestDecide(t *testing.T) {
 		{"the newest pair is broken and the older is live: issue", soon, func(c *Cert, f *Facts) {
 			f.Newest = Version{N: 2, Fault: Unreadable}
 		}, Issue, time.Time{}, Unreadable},
+		{"the live pair is broken and all that is left has expired: the server keeps what it has loaded", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
+		}, Issue, time.Time{}, Unreadable},
+		{"nothing is live and what there is has expired: better than no file at all", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Live = 0
+		}, Install, time.Time{}, InstallPending},
 		{"expired: issue", t0.Add(91 * day), nil, Issue, time.Time{}, Expired},
 		{"the clock was set back before NotBefore: no issue", t0.Add(-40 * day), func(c *Cert, f *Facts) {
 			c.Endpoints, c.Hooks, c.ARI = nil, nil, false

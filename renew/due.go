@@ -20,9 +20,7 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 		s.At, s.Reason = at, Braked
 	}
 	s = windowed(now, c, f, wanted, s)
-	if at := unsettled(f); at.After(s.At) {
-		s.At, s.Reason = at, ForeignChange // it may be better than what is held, or than nothing
-	}
+	s = expects(f, wanted, s)
 	if f.Earliest.After(now) && f.Earliest.After(s.At) {
 		// The clock is behind: what is due can't be told, and a CA would be asked for
 		// what is not. Once it is right, this is in the past.
@@ -79,7 +77,7 @@ func differs(now time.Time, c Cert, f Facts) Reason {
 		return IsRevoked
 	case held.Foreign && Covers(held.Names, c.Names):
 		return "" // what it is was for someone else to choose
-	case nameSet(held.Names) != c.Set() && len(LeftOut(c, held)) == 0:
+	case !sameSet(held.Names, c.Names) && len(LeftOut(c, held)) == 0:
 		return NamesDiffer
 	case held.KeyType != c.KeyType:
 		return KeyDiffers
@@ -128,6 +126,9 @@ const (
 
 // braked returns until when the brake holds; zero where it does not.
 func braked(c Cert, f Facts) time.Time {
+	if !crowded(f.Journal.Issued) {
+		return time.Time{}
+	}
 	set := c.Set()
 	var issued []Issuance
 	for _, i := range f.Journal.Issued {
@@ -161,6 +162,22 @@ func braked(c Cert, f Facts) time.Time {
 		return release(allowed + brakeLast)
 	}
 	return at
+}
+
+// crowded tells whether so many were issued lately, for whatever names, that the
+// brake could hold: most of the time it says no, and costs nothing.
+func crowded(issued []Issuance) bool {
+	var newest time.Time
+	for _, i := range issued {
+		newest = later(newest, i.At)
+	}
+	lately := 0
+	for _, i := range issued {
+		if newest.Sub(i.At) < brakeWindow {
+			lately++
+		}
+	}
+	return lately > brakeSpare
 }
 
 // Draw picks the point of the CA's suggested window at which to renew v, from u,

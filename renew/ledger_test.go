@@ -102,9 +102,10 @@ func TestOneRefIsSpentOnceAndCanBeTakenBack(t *testing.T) {
 
 func TestALedgerIsBounded(t *testing.T) {
 	var l Ledger
-	for i := range mostEntries + 50 {
-		l.Spend(t0.Add(time.Duration(i)*time.Millisecond), fmt.Sprint("ref", i), Claim{What: SpentAuthz, Of: "a"})
+	for i := range mostEntries + 49 {
+		l.Entries = append(l.Entries, Entry{At: t0.Add(time.Duration(i) * time.Millisecond), What: SpentAuthz, Of: "a", Ref: fmt.Sprint("ref", i)})
 	}
+	l.Spend(t0.Add(time.Minute), "last", Claim{What: SpentAuthz, Of: "a"})
 	if len(l.Entries) != mostEntries || l.Entries[0].Ref != "ref50" {
 		t.Errorf("%d entries, the oldest %q", len(l.Entries), l.Entries[0].Ref)
 	}

@@ -103,6 +103,12 @@ func dueSince(now time.Time, s Step, c Cert, f Facts) time.Time {
 			at = f.Journal.Advice.PollAt
 		}
 		return latest(at, f.Journal.Advise.resumes(f.Journal.Request))
+	case Preflight:
+		at := latest(f.Held.IssuedAt, f.ConfiguredAt)
+		if last := f.Journal.Preflight.At; !last.IsZero() {
+			at = latest(at, last.Add(PreflightEvery(f)))
+		}
+		return at
 	default:
 		return latest(f.Held.IssuedAt, f.ConfiguredAt, lastDone(now, f.Journal))
 	}

@@ -17,8 +17,9 @@ const module = "github.com/certvigil/certvigil"
 var rooms = []string{
 	"renew", "hooks", "renew/watch", "renew/keypair", "renew/config", "renew/store", "renew/install",
 	"renew/issue", "renew/crl", "renew/probe", "renew/preflight", "renew/agent", "renew/check", "renew/status",
+	"renew/sim/oracle", "renew/sim",
 	"renew/issue/acmetest", "renew/issue/faultproxy", "renew/store/disktest", "cmd/certvigil",
-	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/nginx",
+	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/nginx", "examples/sim",
 }
 
 // soleImporter names the one room that may import a library: its traps die there.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/issue/acmetest"
 )
 
 // ailing is a host on which all is well, with a disk of its own that can be
@@ -129,7 +130,7 @@ func TestDoctorHasTheRunningAgentLook(t *testing.T) {
 	// What an operator had looked at is known to all, with a full disk too.
 	h.until("status knows it", func() bool { return len(h.cert("www").Preflight.Obstacles) == len(ailments) })
 	got := h.ask("status")
-	for _, want := range []string{"attention", "caa-forbids", "address-dead", "hook-not-executable", "disk-full"} {
+	for _, want := range []string{"attention", "caa-forbids", "address-dead", "hook-not-executable", "disk-full", "certvigil doctor www says"} {
 		if !strings.Contains(got.stdout, want) {
 			t.Errorf("status does not say %q: %s", want, got.all)
 		}
@@ -169,4 +170,24 @@ func TestTheAgentTellsByItselfWhatWouldStopARenewal(t *testing.T) {
 	h.ca.DNS().Set("www.example.com", "A 127.0.0.1")
 	h.until("status drops it", func() bool { return h.ask("status").code == exitOK })
 	h.await("nothing would stop a renewal any more", "www")
+}
+
+func TestAnotherResolverIsInForceWithTheReload(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, setup{bare: true, lifetime: time.Hour})
+	other, err := acmetest.StartDNS("A 127.0.0.1", `CAA 0 issue "other.test"`)
+	must(t, err)
+	t.Cleanup(func() { _ = other.Close() })
+	h.start()
+	h.until("issued", func() bool { return h.cert("www").Version == 1 })
+	h.at = h.log.End()
+	h.cfg.Resolver = other.Addr()
+	h.write()
+	h.await("configuration loaded", "")
+	if d, code := h.diagnosed(); code != exitAttention {
+		t.Errorf("exit code %d, %+v", code, d)
+	}
+	if h.logged("a changed agent block takes a restart", "") > 0 {
+		t.Error("the log asks for a restart that nobody needs")
+	}
 }

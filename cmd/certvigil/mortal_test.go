@@ -165,9 +165,7 @@ func closeAlone(st *store.Store) {
 // whether it died, and how far the certificate has come.
 func live(t *testing.T, cfg *config.Config, force bool, most int) (made []string, died bool, stage renew.Stage) {
 	t.Helper()
-	st, err := store.Open(cfg.Agent.StateDir)
-	must(t, err)
-	return liveIn(t, st, cfg, force, most, nil)
+	return liveIn(t, reopen(t, cfg.Agent.StateDir), cfg, force, most, nil)
 }
 
 // liveIn is live in a store that it closes; around stands around the outputs'
@@ -220,4 +218,20 @@ func serveLive(t *testing.T, dir func() string) (address string) {
 		}
 	}()
 	return l.Addr().String()
+}
+
+// reopen opens a state directory that this process has just closed. A child that
+// another test starts at that moment has a copy of the lock's descriptor until
+// it executes its program, and with it the lock (flock(2)).
+func reopen(t *testing.T, dir string) *store.Store {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); ; <-tick.C {
+		st, err := store.Open(dir)
+		if !errors.Is(err, store.ErrLocked) || time.Since(began) > patience {
+			must(t, err)
+			return st
+		}
+	}
 }

@@ -134,6 +134,9 @@ func printFindings(w io.Writer, c agent.CertReport) {
 		}
 		fmt.Fprintf(w, "\n%s: %s: %s\n", c.Name, f.Reason, f.Detail)
 	}
+	if slices.ContainsFunc(c.Preflight.Obstacles, func(o renew.Obstacle) bool { return o.Level != renew.OK }) {
+		fmt.Fprintf(w, "  certvigil doctor %s says what to do, and whether it is still so\n", c.Name)
+	}
 	if f := c.Failure; f != nil && c.Health != renew.OK {
 		fmt.Fprintf(w, "  %s failed %d times since %s (%s), next try %s\n    %s\n",
 			f.Stage, f.Count, f.Since.Local().Format("2006-01-02 15:04:05"), f.Class, f.Next.Local().Format("15:04:05"), f.Message)

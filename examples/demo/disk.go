@@ -12,7 +12,7 @@ import (
 
 // smallDisk is the size of the file system that can be filled up, in bytes:
 // enough for what the agent keeps of one certificate.
-const smallDisk = 1 << 20
+const smallDisk = 4 << 20
 
 // mountsAreOurs marks a process that has mounts of its own.
 const mountsAreOurs = "CERTVIGIL_DEMO_OWN_MOUNTS"

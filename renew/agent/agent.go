@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -79,6 +78,8 @@ type Parts struct {
 	// Turn is the longest wait between two turns; at most a minute, so that
 	// suspend and a clock that jumps cost no more than that. Zero means a minute.
 	Turn time.Duration
+	// Drive is left zero but by a simulator.
+	Drive Drive
 }
 
 // longestTurn bounds how long the loop ever sleeps, in wall-clock time.
@@ -99,6 +100,7 @@ type Agent struct {
 	parked   map[lane]*queue
 	running  map[lane]int
 	looking  map[*entry]bool          // whose facts are being read
+	turned   time.Time                // when the last turn began
 	looked   time.Time                // when a look last ended
 	requests map[string]renew.Request // an operator's word that is not in the journal yet
 	unsaved  map[string]renew.Journal // what the disk would not take; tried again each lap
@@ -115,19 +117,19 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 	if parts.Alive == nil {
 		parts.Alive = func(func() string) {}
 	}
+	parts.Drive = parts.Drive.orReal()
 	a := &Agent{
-		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, mostRunning), now: wallClock,
+		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, mostRunning),
 		entries: map[string]*entry{}, parked: map[lane]*queue{}, running: map[lane]int{}, looking: map[*entry]bool{},
 		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
 		checkups: map[string]checkup{},
 	}
+	// Without the monotonic reading: due times are wall-clock times, and the
+	// monotonic clock stands still while a machine sleeps.
+	a.now = func() time.Time { return parts.Drive.Now().Round(0) }
 	a.adopt(cfg, issuer, a.now())
 	return a
 }
-
-// wallClock drops the monotonic reading: due times are wall-clock times, and
-// the monotonic clock stands still while a machine sleeps.
-func wallClock() time.Time { return time.Now().Round(0) }
 
 // Wake makes the agent look at every certificate again soon. It carries no
 // data: a wake that is lost costs a delay, never correctness.
@@ -229,7 +231,3 @@ func (a *Agent) drain(ctx context.Context) {
 		}
 	}
 }
-
-// jitter returns a factor between 0.8 and 1.2, so that certificates that failed
-// together are not retried together.
-func jitter() float64 { return 0.8 + 0.4*rand.Float64() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -391,6 +392,33 @@ func TestAStepThatIsAlwaysDueDoesNotSpin(t *testing.T) {
 				t.Errorf("asked %d times in a minute, want it held to two a second", asked)
 			}
 		})
+	})
+}
+
+// TestAClockThatWasAheadForAnHour: what was due by the wrong clock is not slept
+// for, or the next renewal would come a year late.
+func TestAClockThatWasAheadForAnHour(t *testing.T) {
+	h := newHost(90 * day)
+	synctest.Test(t, func(t *testing.T) {
+		a := h.agent(configOf("www"))
+		var offset atomic.Int64
+		a.now = func() time.Time { return wallClock().Add(time.Duration(offset.Load())) }
+		h.now = a.now
+		h.issue = func(context.Context, renew.Cert) error {
+			if offset.Load() != 0 {
+				return &renew.Failure{Class: renew.Local, Err: errors.New("the clock is not the CA's")}
+			}
+			return nil
+		}
+		defer started(t, a)()
+		time.Sleep(30 * day)
+		offset.Store(int64(400 * day))
+		time.Sleep(time.Hour)
+		offset.Store(0)
+		time.Sleep(32 * day)
+		if issued, _ := h.count("www"); issued != 2 {
+			t.Errorf("%d certificates after 62 days, want 2", issued)
+		}
 	})
 }
 

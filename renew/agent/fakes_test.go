@@ -43,6 +43,8 @@ type host struct {
 	proofs   int
 }
 
+func wallClock() time.Time { return time.Now().Round(0) }
+
 func newHost(lifetime time.Duration) *host {
 	return &host{
 		lifetime: lifetime, now: wallClock,

@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -16,6 +17,7 @@ import (
 // one forget a backoff.
 type gathering struct {
 	store   Store
+	drive   Drive
 	config  *config.Config
 	cert    renew.Cert
 	built   time.Time
@@ -85,7 +87,7 @@ func Gather(now time.Time, st Store, cfg *config.Config, c renew.Cert) (renew.Fa
 		return f, err
 	}
 	f.Earliest = renew.Earliest(versions)
-	f.Seen = fmt.Sprintf("%d %d", f.Live, f.ChangedAt.UnixNano())
+	f.Seen = strconv.Itoa(f.Live) + " " + strconv.FormatInt(f.ChangedAt.UnixNano(), 10)
 	if f.Held.N > 0 && len(c.Outputs) > 0 {
 		err = gatherOutputs(st, c, &f)
 	}
@@ -130,7 +132,7 @@ func standings(st Store, cfg *config.Config, c renew.Cert) ([]renew.Standing, er
 // crash between the commit of a version and the journal's entry must not make
 // the brake forget it.
 func issuances(c renew.Cert, counted []renew.Issuance, versions []renew.Version) []renew.Issuance {
-	all := slices.Clone(counted)
+	all := slices.Clip(counted) // what is added is never written into the journal's own
 	for _, v := range versions {
 		known := v.IssuedAt.IsZero() || v.Foreign || slices.ContainsFunc(all, func(i renew.Issuance) bool {
 			return i.At.Equal(v.IssuedAt)
@@ -139,7 +141,10 @@ func issuances(c renew.Cert, counted []renew.Issuance, versions []renew.Version)
 			all = append(all, renew.Issuance{At: v.IssuedAt, Set: renew.Cert{Names: v.Names}.Set(), NotAfter: v.NotAfter})
 		}
 	}
-	slices.SortFunc(all, func(x, y renew.Issuance) int { return x.At.Compare(y.At) })
+	if byTime := func(x, y renew.Issuance) int { return x.At.Compare(y.At) }; !slices.IsSortedFunc(all, byTime) {
+		all = slices.Clone(all)
+		slices.SortFunc(all, byTime)
+	}
 	return all[max(0, len(all)-keepIssuances):]
 }
 

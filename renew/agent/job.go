@@ -32,9 +32,9 @@ type job struct {
 }
 
 // clock is the lap's time plus what the step took so far.
-func (j *job) clock() time.Time { return j.now.Add(time.Since(j.began)) }
+func (j *job) clock() time.Time { return j.now.Add(j.parts.Drive.Now().Sub(j.began)) }
 
-func (j *job) took() time.Duration { return time.Since(j.began).Round(time.Millisecond) }
+func (j *job) took() time.Duration { return j.parts.Drive.Now().Sub(j.began).Round(time.Millisecond) }
 
 // perform runs the step and records what came of it.
 func (j *job) perform(ctx context.Context) {
@@ -143,7 +143,7 @@ func (j *job) failAs(ctx context.Context, n *renew.Journal, t *renew.Trouble, er
 	}
 	now, class := j.clock(), renew.ClassOf(err)
 	wait := renew.Backoff(now, pacedAs(j.step.Do, class), t.Count+1, j.cert, j.facts)
-	retryAt := now.Add(time.Duration(float64(wait) * jitter()))
+	retryAt := now.Add(time.Duration(float64(wait) * j.parts.Drive.jitter(j.cert.Name)))
 	if f, ok := errors.AsType[*renew.Failure](err); ok && !f.RetryAt.IsZero() {
 		retryAt = f.RetryAt
 	}

@@ -18,7 +18,7 @@ type sight struct {
 	err     error
 }
 
-// startLook reads e's facts in a goroutine of its own: a path on a file system
+// startLook has e's facts read elsewhere: a path on a file system
 // that hangs holds up its own certificate alone.
 func (a *Agent) startLook(now time.Time, e *entry) {
 	e.busy, e.since = look, now
@@ -26,7 +26,7 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 	a.running[l]++
 	a.looking[e] = true
 	g := gathering{
-		store: a.parts.Store, config: a.config, cert: e.cert, built: a.parts.Built,
+		store: a.parts.Store, drive: a.parts.Drive, config: a.config, cert: e.cert, built: a.parts.Built,
 		foreign: e.facts.Foreign, checking: e.checking,
 	}
 	name := e.cert.Name
@@ -42,10 +42,10 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 		g.checkup = &c
 		delete(a.checkups, name)
 	}
-	go func() {
-		s := g.look(now)
+	var s *sight
+	a.parts.Drive.Start(look, func() { s = g.look(now) }, func() {
 		a.done <- outcome{entry: e, lane: l, unsaved: g.unsaved, sight: s}
-	}()
+	})
 }
 
 // look gathers and decides. A panic is this certificate's alone.
@@ -59,8 +59,8 @@ func (g *gathering) look(now time.Time) (s *sight) {
 	if s.facts, s.err = g.facts(now); s.err != nil {
 		return s
 	}
-	s.verdict = renew.Health(now, g.cert, s.facts)
-	s.step = renew.Decide(now, g.cert, s.facts)
+	s.verdict = g.drive.Health(now, g.cert, s.facts)
+	s.step = g.drive.Decide(now, g.cert, s.facts)
 	return s
 }
 

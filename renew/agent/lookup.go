@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -23,7 +22,7 @@ func (j *job) lookUp(ctx context.Context) {
 			return
 		}
 		// Hosts that were set up together do not ask together.
-		next := now.Add(wait - time.Duration(rand.Int64N(int64(wait)/lookUpSpread+1)))
+		next := now.Add(wait - time.Duration(j.parts.Drive.Rand(j.cert.Name)*float64(wait)/lookUpSpread))
 		n.LookUp = renew.Trouble{}
 		n.Revocation = renew.Revocation{Fingerprint: held.Fingerprint, ListedAt: a.ThisUpdate, NextAt: next}
 		if !a.ThisUpdate.IsZero() {
@@ -66,7 +65,7 @@ func (j *job) failQuietly(ctx context.Context, n *renew.Journal, err error) {
 	}
 	now := j.clock()
 	wait := renew.Backoff(now, renew.LookUp, n.LookUp.Count+1, j.cert, j.facts)
-	retryAt := now.Add(time.Duration(float64(wait) * jitter()))
+	retryAt := now.Add(time.Duration(float64(wait) * j.parts.Drive.jitter(j.cert.Name)))
 	n.LookUp = n.LookUp.Fail(now, retryAt, renew.Transient, err.Error())
 	j.log.Debug("step failed", "step", j.step.Do, "attempt", n.LookUp.Count, "next", retryAt, "err", err)
 }

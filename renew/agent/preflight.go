@@ -65,11 +65,12 @@ func (a *Agent) startChecks(ctx context.Context) {
 		a.running[l]++
 		c := checkup{cert: e.cert, began: a.now()}
 		f, checker := e.facts, a.checker()
-		go func() {
+		a.parts.Drive.Start(renew.Preflight, func() {
 			c.found = obstacles(ctx, a.parts.Log, checker, c.cert, f, renew.PreflightEvery(f)/agePortion)
 			c.ended = ctx.Err() != nil
+		}, func() {
 			a.done <- outcome{entry: e, lane: l, checkup: &c}
-		}()
+		})
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"time"
@@ -287,7 +286,7 @@ func (j *job) advise(ctx context.Context) {
 		case same:
 			a.Chosen = old.Chosen // drawn once a window
 		case !a.Start.IsZero():
-			a.Chosen = renew.Draw(j.facts.Held, a.Start, a.End, rand.Float64())
+			a.Chosen = renew.Draw(j.facts.Held, a.Start, a.End, j.parts.Drive.Rand(j.cert.Name))
 			moved = a.CertID == old.CertID && !old.Start.IsZero()
 		}
 		n.Advice = a

@@ -71,12 +71,16 @@ func changed(old, cfg *config.Config, was, is renew.Cert) bool {
 	return false
 }
 
-// all makes every certificate due for a look.
+// all makes every certificate due for a look, in the order of the configuration.
 func (a *Agent) all(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, e := range a.entries {
-		if !e.gone {
+	a.wakeAll(now)
+}
+
+func (a *Agent) wakeAll(now time.Time) {
+	for _, c := range a.config.Certs {
+		if e, ok := a.entries[c.Name]; ok && !e.gone {
 			a.wakeUp(e, now)
 		}
 	}
@@ -96,6 +100,12 @@ func (a *Agent) wakeUp(e *entry, now time.Time) {
 func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.turned.Sub(now) > longestTurn {
+		// The clock was set back: what waits for a time by the one before could wait
+		// for a year. Less than a turn is worth no look at everything.
+		a.wakeAll(now)
+	}
+	a.turned = now
 	for ctx.Err() == nil && len(a.queue) > 0 && !a.queue[0].at.After(now) {
 		e := a.queue.take()
 		if a.running[lane{do: look}] >= limit(look) {
@@ -111,7 +121,7 @@ func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 	return a.queue[0].at
 }
 
-// startStep performs e's step in a goroutine of its own; its outcome comes back
+// startStep has e's step performed, elsewhere; its outcome comes back
 // through done, even when the step panics.
 func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry) {
 	l := laneOf(e)
@@ -119,13 +129,12 @@ func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry) {
 	a.running[l]++
 	j := job{
 		parts: a.parts, issuer: a.issuer, config: a.config, hooks: a.config.Hooks,
-		now: now, began: time.Now(), cert: e.cert, facts: e.facts, step: e.step,
+		now: now, began: a.parts.Drive.Now(), cert: e.cert, facts: e.facts, step: e.step,
 		log: a.parts.Log.With("cert", e.cert.Name),
 	}
-	go func() {
-		j.perform(ctx)
+	a.parts.Drive.Start(j.step.Do, func() { j.perform(ctx) }, func() {
 		a.done <- outcome{entry: e, lane: l, unsaved: j.unsaved}
-	}()
+	})
 }
 
 // outcome says that a look or a step has ended. What came of a step is in the

@@ -21,7 +21,7 @@ func (r *Result) countPromises(now, began time.Time, cfg *config.Config, views [
 			if !p.Overdue(now, began) {
 				continue
 			}
-			if r.overdue++; r.overdue == 1 || p.Due.Before(oldest.Due) {
+			if r.overdue++; r.overdue == 1 || worse(p, oldest) {
 				oldest, of = p, v
 			}
 		}
@@ -34,6 +34,15 @@ func (r *Result) countPromises(now, began time.Time, cfg *config.Config, views [
 		text += fmt.Sprintf(", and %d more", more)
 	}
 	r.Problems = append(r.Problems, Problem{State: Warning, Text: text})
+}
+
+// worse tells whether p is to be told of before than: what was due first, but for
+// a preflight, which no certificate hangs on.
+func worse(p, than renew.Promise) bool {
+	if a, b := p.Do == renew.Preflight, than.Do == renew.Preflight; a != b {
+		return b
+	}
+	return p.Due.Before(than.Due)
 }
 
 // describe says what was to be done, and since when.

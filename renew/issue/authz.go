@@ -117,10 +117,10 @@ func (a *attempt) prove(s *seen) error {
 		return fmt.Errorf("%s: publishing the answer to the challenge: %w", name, err)
 	}
 	s.asked = true
-	if err = a.accept(challenge); err != nil {
-		err = fmt.Errorf("%s: %w", name, err)
+	if objection, failed := a.accept(challenge); failed != nil {
+		err = fmt.Errorf("%s: %w", name, failed)
 	} else {
-		err = a.await(at, name)
+		err = a.await(at, name, objection)
 	}
 	_, decided := errors.AsType[*deadOrder](err)
 	stopped := errors.Is(a.job.ctx.Err(), context.Canceled)
@@ -157,26 +157,41 @@ func choose(authz acme.Authorization) (acme.Challenge, error) {
 
 // accept tells the CA that it may look. One that it is looking at already, since
 // a lost reply or a crash, is not sent again; neither is its objection to one
-// that raced it worth more than the authorization's own state.
-func (a *attempt) accept(challenge acme.Challenge) error {
+// that raced it worth more than the authorization's own state, at first.
+func (a *attempt) accept(challenge acme.Challenge) (objection, err error) {
 	if challenge.Status != acme.StatusPending && challenge.Status != "" {
-		return nil
+		return nil, nil
 	}
-	_, err := call(a.job, func() (acme.ExtendedChallenge, error) { return a.core.Challenges.New(challenge.URL) })
+	_, err = call(a.job, func() (acme.ExtendedChallenge, error) { return a.core.Challenges.New(challenge.URL) })
+	if err == nil {
+		return nil, nil
+	}
+	err = fmt.Errorf("accepting the challenge: %w", err)
 	if p, ok := errors.AsType[*problem](err); ok && p.is(malformed) {
-		return nil
+		return err, nil
 	}
-	if err != nil {
-		return fmt.Errorf("accepting the challenge: %w", err)
-	}
-	return nil
+	return nil, err
 }
 
-// await polls an authorization until it is decided.
-func (a *attempt) await(at, name string) error {
+// objectionShare is the part of an attempt's time in which an authorization must
+// be decided whose challenge the CA objected to.
+const objectionShare = 10
+
+// await polls an authorization until it is decided. objection is what the CA had
+// against looking; nil without.
+func (a *attempt) await(at, name string, objection error) error {
+	ctx := a.job.ctx
+	if objection != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, a.c.timeout/objectionShare, fmt.Errorf("%s: %w", name, objection))
+		defer cancel()
+	}
 	p := pace{next: a.s.settle.first()}
 	for polls := 1; ; polls++ {
-		if err := p.wait(a.job.ctx, a.job.hint(at)); err != nil {
+		if err := p.wait(ctx, a.job.hint(at)); err != nil {
+			if objection != nil && a.job.ctx.Err() == nil {
+				return err
+			}
 			return fmt.Errorf("%s: waiting for the CA to validate it: %w", name, err)
 		}
 		authz, err := a.getAuthorization(at)
@@ -189,13 +204,13 @@ func (a *attempt) await(at, name string) error {
 			a.s.settle.observe(polls == 1)
 			return nil
 		default:
-			return &deadOrder{tried: true, cause: &nameError{name, fmt.Errorf("the CA could not validate %s: %w", http01, objection(authz))}}
+			return &deadOrder{tried: true, cause: &nameError{name, fmt.Errorf("the CA could not validate %s: %w", http01, objectionOf(authz))}}
 		}
 	}
 }
 
-// objection is what the CA found at validation.
-func objection(authz acme.Authorization) error {
+// objectionOf is what the CA found at validation.
+func objectionOf(authz acme.Authorization) error {
 	for _, c := range authz.Challenges {
 		if c.Error != nil {
 			return reported(c.Error)

@@ -258,17 +258,18 @@ func (a *attempt) finalize(o store.Order, order acme.Order) (acme.Order, error) 
 	if getErr != nil {
 		return order, fmt.Errorf("reading the order after finalize: %w", getErr)
 	}
-	if now.Status == acme.StatusReady && ok && !p.is(orderNotReady) {
-		err = fmt.Errorf("finalizing the order: %w", err)
-		if p.Type == "" {
-			return order, err // not the CA's own word: a firewall, a portal
-		}
-		return order, &deadOrder{cause: err, tried: true}
-	}
-	if now.Status == acme.StatusReady {
+	switch {
+	case now.Status != acme.StatusReady:
+		return now, nil
+	case ok && p.is(orderNotReady):
 		now.Status = acme.StatusPending // not ready after all: wait before the next try
+		return now, nil
 	}
-	return now, nil
+	err = fmt.Errorf("finalizing the order: %w", err)
+	if !ok || p.Type == "" {
+		return order, err // not the CA's own word: a firewall, a portal, a cut connection
+	}
+	return order, &deadOrder{cause: err, tried: true}
 }
 
 // invalid is why the CA gave the order up.

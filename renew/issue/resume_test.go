@@ -2,7 +2,10 @@ package issue
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -182,6 +185,55 @@ func TestAnAnswerThatIsNotTheCAsEndsNoOrder(t *testing.T) {
 				t.Errorf("%d orders were placed in all", n)
 			}
 		})
+	}
+}
+
+// Where finalize meets nothing that makes sense, and the order is as ready as
+// before, the schedule sees to the next try, and not a loop of ten minutes.
+func TestAFinalizeThatNobodyHearsIsLeftToTheSchedule(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"cut":     func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"a page":  answering(200, "text/html", "<html>log in"),
+		"nothing": answering(204, "", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := new(faults)
+			b := start(t, acmetest.Options{Middleware: f.middleware}, func(o *Options) { o.OrderTimeout = 5 * time.Second })
+			var tries atomic.Int64
+			f.set(instead(atFinalize, func(w http.ResponseWriter, r *http.Request) { tries.Add(1); h(w, r) }))
+			cert := b.cert("www", "a.example.com")
+			got := b.refuse(cert, renew.Version{})
+			if got.Class != renew.Transient || errors.Is(got, context.DeadlineExceeded) || !strings.Contains(got.Error(), "finalizing") {
+				t.Errorf("%s: %v", got.Class, got)
+			}
+			if n := tries.Load(); n > 4 {
+				t.Errorf("it was tried %d times", n)
+			}
+			f.set(nil)
+			b.issue(cert, renew.Version{})
+			if n := b.ca.Orders(); n != 1 {
+				t.Errorf("%d orders were placed in all", n)
+			}
+		})
+	}
+}
+
+// A CA's objection to a challenge may come of an earlier answer that was lost, so
+// its authorization is looked at first. It isn't when nothing comes of that.
+func TestAnObjectionToAChallengeIsShown(t *testing.T) {
+	f := new(faults)
+	b := start(t, acmetest.Options{Middleware: f.middleware}, func(o *Options) { o.OrderTimeout = 10 * time.Second })
+	f.set(instead(atChallenge, acmeProblem(400, malformed, "no such challenge")))
+	cert := b.cert("www", "a.example.com")
+	got := b.refuse(cert, renew.Version{})
+	if got.Class != renew.Refused || !strings.Contains(got.Error(), "no such challenge") {
+		t.Errorf("%s: %v", got.Class, got)
+	}
+	f.set(nil)
+	b.issue(cert, renew.Version{})
+	if n := b.ca.Orders(); n != 1 {
+		t.Errorf("%d orders were placed in all", n)
 	}
 }
 

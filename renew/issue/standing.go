@@ -20,7 +20,7 @@ import (
 
 // Standing is how a CA stands, and this host's account at it.
 type Standing struct {
-	At  time.Time // when the CA was asked
+	At  time.Time // when the CA had answered, or had not
 	Err error     // why it could not be, a [*renew.Failure]; what follows is then what it said before, if anything
 
 	Known      bool          // the directory is known: what follows is its word
@@ -76,6 +76,7 @@ func (c *Client) Standing(ctx context.Context, issuer string, age time.Duration)
 	if ctx.Err() != nil {
 		return Standing{}, context.Cause(ctx) // who left says nothing of the CA
 	}
+	now.At = time.Now() // after the answer: those who waited for it share a timeout too
 	s.standing.mu.Lock()
 	defer s.standing.mu.Unlock()
 	s.standing.last = now
@@ -84,7 +85,7 @@ func (c *Client) Standing(ctx context.Context, issuer string, age time.Duration)
 
 func (c *Client) ask(ctx context.Context, s *session) Standing {
 	op := "asking issuer " + s.issuer.Name
-	now := Standing{At: time.Now()}
+	var now Standing
 	dir, err := retry(ctx, func() (*listing, error) { return s.fetchDirectory(ctx) })
 	if err == nil {
 		s.directory.keep(dir)

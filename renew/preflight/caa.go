@@ -23,6 +23,9 @@ var knownTags = []string{"issue", "issuewild", "iodef", "issuemail", "issuevmc",
 
 // caa looks whether CAA records keep an issuer from a name (RFC 8659).
 func (l *look) caa(ctx context.Context, name string, issuer renew.Issuer, ca issue.Standing) []renew.Obstacle {
+	if ca.Known && len(ca.Identities) == 0 {
+		return nil // it does not say by which name a record would allow it: a private CA looks at none
+	}
 	domain, wildcard := strings.CutPrefix(name, "*.")
 	at, records, err := l.caaSet(ctx, domain)
 	o := renew.Obstacle{Subject: name, Issuer: issuer.Name}
@@ -35,7 +38,7 @@ func (l *look) caa(ctx context.Context, name string, issuer renew.Issuer, ca iss
 		o.Reason, o.Detail = renew.DNSFailing, fmt.Sprintf("the CAA records of %s can't be looked up: %s", at, err)
 		o.Issuer, o.Remedy = "", remedyDNS
 		return []renew.Obstacle{o}
-	case len(ca.Identities) == 0: // it does not say by which name it would be allowed
+	case len(ca.Identities) == 0: // nobody knows it yet
 		return nil
 	}
 	asking := applicant{ca: ca, wildcard: wildcard, method: methodOf(l.solver().Type)}

@@ -84,7 +84,10 @@ func TestACAWithoutANameIsBoundByNoCAA(t *testing.T) {
 	w := newWorld(t, "www.example.com")
 	w.zone.Set("www.example.com", "A 127.0.0.1", `CAA 0 issue "other.test"`)
 	w.ca.standing.Identities = nil
+	w.zone.Fail("www.example.com", "CAA", dns.RcodeServerFailure)
 	w.finds()
+	w.ca.standing.Known = false // it may yet have one
+	w.finds("dns-failing www.example.com")
 }
 
 func TestAliasesAreFollowedByTheServer(t *testing.T) {

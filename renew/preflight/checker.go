@@ -57,7 +57,8 @@ const (
 func (k *Checker) Check(ctx context.Context, c renew.Cert, f renew.Facts, age time.Duration) []renew.Obstacle {
 	ctx, cancel := context.WithTimeout(ctx, wholeTimeout)
 	defer cancel()
-	l := &look{Checker: k, cert: c, facts: f, age: age, dns: newResolver(k.config.Agent.Resolver)}
+	l := &look{Checker: k, cert: c, facts: f, age: age, dns: newResolver(k.config.Agent.Resolver),
+		asked: map[string]func() issue.Standing{}}
 	found := merged(l.all(ctx, []part{l.paths, l.runHooks, l.issuers, l.names, l.endpoints}))
 	return found[:min(len(found), maxObstacles)]
 }
@@ -86,31 +87,74 @@ type look struct {
 	facts renew.Facts
 	age   time.Duration
 	dns   *resolver
+
+	mu    sync.Mutex // guards asked
+	asked map[string]func() issue.Standing
 }
 
 // part is one kind of thing to look at.
 type part func(ctx context.Context) []renew.Obstacle
 
-// all looks at every part at once, and tells of them in order. What panics is
-// logged, and found nothing: a look must not end the agent.
+// all looks at every part at once, and tells of them in order. When ctx ends it
+// waits for none any more: a file system that does not answer must not hold up
+// what was found elsewhere.
 func (l *look) all(ctx context.Context, parts []part) []renew.Obstacle {
-	found := make([][]renew.Obstacle, len(parts))
-	slots := make(chan struct{}, parallel)
-	var looking sync.WaitGroup
-	for i, p := range parts {
-		slots <- struct{}{}
-		looking.Go(func() {
-			defer func() { <-slots }()
-			defer func() {
-				if r := recover(); r != nil {
-					l.log.Error("preflight panicked", "cert", l.cert.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-				}
-			}()
-			found[i] = p(ctx)
-		})
+	type result struct {
+		part  int
+		found []renew.Obstacle
 	}
-	looking.Wait()
+	results := make(chan result, len(parts)) // nobody may be waiting any more
+	slots := make(chan struct{}, parallel)
+	for i, p := range parts {
+		go func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			results <- result{i, l.one(ctx, p)}
+		}()
+	}
+	found := make([][]renew.Obstacle, len(parts))
+	for range parts {
+		select {
+		case r := <-results:
+			found[r.part] = r.found
+		case <-ctx.Done():
+			for len(results) > 0 {
+				r := <-results
+				found[r.part] = r.found
+			}
+			return slices.Concat(found...)
+		}
+	}
 	return slices.Concat(found...)
+}
+
+// one looks at one part. What panics is logged, and found nothing: a look must
+// not end the agent.
+func (l *look) one(ctx context.Context, p part) (found []renew.Obstacle) {
+	defer func() {
+		if r := recover(); r != nil {
+			l.log.Error("preflight panicked", "cert", l.cert.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		}
+	}()
+	return p(ctx)
+}
+
+// standing asks each CA once a look.
+func (l *look) standing(ctx context.Context, issuer string) issue.Standing {
+	l.mu.Lock()
+	ask, ok := l.asked[issuer]
+	if !ok {
+		ask = sync.OnceValue(func() issue.Standing {
+			s, err := l.ca.Standing(ctx, issuer, l.age)
+			if err != nil {
+				s = issue.Standing{Err: err}
+			}
+			return s
+		})
+		l.asked[issuer] = ask
+	}
+	l.mu.Unlock()
+	return ask()
 }
 
 // solver is what answers the CA for the certificate's names.

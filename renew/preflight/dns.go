@@ -152,7 +152,14 @@ func exchange(ctx context.Context, network, server string, m *dns.Msg) (*dns.Msg
 	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
 	defer cancel()
 	client := dns.Client{Net: network, Timeout: dnsTimeout, UDPSize: ednsSize}
-	reply, _, err := client.ExchangeContext(ctx, m, server)
+	conn, err := client.DialContext(ctx, server)
+	if err != nil {
+		return nil, brief(err)
+	}
+	defer conn.Close()
+	// The client waits for its own timeout, whatever becomes of ctx.
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
+	reply, _, err := client.ExchangeWithConnContext(ctx, m, conn)
 	if n, ok := errors.AsType[net.Error](err); ok && n.Timeout() {
 		return nil, errNoAnswer
 	}

@@ -17,9 +17,11 @@ import (
 )
 
 // The least room of a file system that a renewal is written to: a version is
-// some 20 KiB in five files, and others write there too.
+// some 20 KiB in five files, and others write there too. On a very small one, an
+// eighth of it.
 const (
 	leastBytes  = 1 << 20
+	leastPart   = 8
 	leastInodes = 16
 )
 
@@ -89,20 +91,26 @@ func unwritable(dir string, err error) string {
 	}
 }
 
-// roomy tells whether there is room on dir's file system: blocks that are not
-// root's alone, and inodes. A file system that counts no inodes has enough.
+// roomy tells whether there is room on dir's file system.
 func roomy(dir string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(existing(dir), &st); err != nil {
 		return nil // why it can't be looked at is told by what looks whether it can be written to
 	}
-	free := int64(st.Bavail) * int64(st.Bsize)
-	if os.Geteuid() == 0 {
-		free = int64(st.Bfree) * int64(st.Bsize)
+	return scarce(st, os.Geteuid() == 0)
+}
+
+// scarce tells what a file system lacks: blocks that are not root's alone, or
+// inodes. One that counts none of them has enough.
+func scarce(st unix.Statfs_t, root bool) error {
+	size := int64(st.Bsize)
+	free, least := int64(st.Bavail)*size, min(leastBytes, int64(st.Blocks)*size/leastPart)
+	if root {
+		free = int64(st.Bfree) * size
 	}
 	switch {
-	case free < leastBytes:
-		return fmt.Errorf("%d KiB are free, and a renewal wants %d", free>>10, leastBytes>>10)
+	case st.Blocks > 0 && free < least:
+		return fmt.Errorf("%d KiB are free, and a renewal wants %d", free>>10, least>>10)
 	case st.Files > 0 && st.Ffree < leastInodes:
 		return fmt.Errorf("%d inodes are free, and a renewal wants %d", st.Ffree, leastInodes)
 	}
@@ -113,7 +121,7 @@ func roomy(dir string) error {
 func (l *look) runHooks(ctx context.Context) []renew.Obstacle {
 	var found []renew.Obstacle
 	for _, name := range l.cert.Hooks {
-		err := l.hooks.Ready(ctx, l.config.Hooks[name])
+		err := l.ready(ctx, name)
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
@@ -121,6 +129,13 @@ func (l *look) runHooks(ctx context.Context) []renew.Obstacle {
 			Remedy: "Make it run: until then a new certificate is installed and not served."})
 	}
 	return found
+}
+
+// ready bounds the question: a system bus may hang.
+func (l *look) ready(ctx context.Context, hook string) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	return l.hooks.Ready(ctx, l.config.Hooks[hook])
 }
 
 // endpoints looks whether somebody listens where the certificate is to be proved.

@@ -1,15 +1,20 @@
 package preflight
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
 )
@@ -47,18 +52,49 @@ func mount(t *testing.T, options string, flags uintptr) string {
 	return dir
 }
 
+func TestWhatAFileSystemLacks(t *testing.T) {
+	whole := unix.Statfs_t{Bsize: 4096, Blocks: 1 << 20, Bfree: 1 << 19, Bavail: 1 << 18, Files: 1000, Ffree: 500}
+	for _, tc := range []struct {
+		name   string
+		change func(st *unix.Statfs_t)
+		root   bool
+		says   string
+	}{
+		{"nothing", func(*unix.Statfs_t) {}, false, ""},
+		{"blocks", func(st *unix.Statfs_t) { st.Bavail = 255 }, false, "1020 KiB are free"},
+		{"blocks, but for root", func(st *unix.Statfs_t) { st.Bavail = 0 }, true, ""},
+		{"root's blocks too", func(st *unix.Statfs_t) { st.Bfree, st.Bavail = 0, 0 }, true, "0 KiB are free"},
+		{"an eighth of a small one", func(st *unix.Statfs_t) { st.Blocks, st.Bavail = 64, 7 }, false, "wants 32"},
+		{"nothing of a small one", func(st *unix.Statfs_t) { st.Blocks, st.Bavail = 64, 8 }, false, ""},
+		{"inodes", func(st *unix.Statfs_t) { st.Ffree = 15 }, false, "15 inodes are free"},
+		{"no count of inodes", func(st *unix.Statfs_t) { st.Files, st.Ffree = 0, 0 }, false, ""},
+		{"no count of anything", func(st *unix.Statfs_t) { *st = unix.Statfs_t{} }, false, ""},
+	} {
+		st := whole
+		tc.change(&st)
+		err := scarce(st, tc.root)
+		if (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v, want %q", tc.name, err, tc.says)
+		}
+	}
+}
+
+// What the kernel says of real file systems, which only root can make.
 func TestADiskWithoutRoomIsTold(t *testing.T) {
 	w := newWorld(t, "www.example.com")
 	if os.Geteuid() != 0 {
-		// /proc has room for nobody's files, and says so.
-		if err := roomy("/proc"); err == nil {
-			t.Error("there is room on /proc")
-		}
+		w.finds() // the disk of the tests has room
 		return
 	}
-	for options, says := range map[string]string{"size=512k,mode=0755": "KiB are free", "nr_inodes=8,mode=0755": "inodes are free"} {
-		w.cfg.Agent.StateDir = mount(t, options, 0)
-		tells(t, w.finds("disk-full "+w.cfg.Agent.StateDir), says)
+	w.cfg.Agent.StateDir = mount(t, "nr_inodes=8,mode=0755", 0)
+	tells(t, w.finds("disk-full "+w.cfg.Agent.StateDir), "inodes are free")
+	for size, much := range map[int]int{16 << 20: 15<<20 + 1, 1 << 20: 900 << 10} {
+		w.cfg.Agent.StateDir = mount(t, fmt.Sprintf("size=%d,mode=0755", size), 0)
+		w.finds()
+		if err := os.WriteFile(w.cfg.Agent.StateDir+"/filling", make([]byte, much), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		tells(t, w.finds("disk-full "+w.cfg.Agent.StateDir), "KiB are free")
 	}
 	w.cfg.Agent.StateDir = mount(t, "size=4m,mode=0755", syscall.MS_RDONLY)
 	found := w.finds("path-unwritable " + w.cfg.Agent.StateDir)
@@ -137,6 +173,29 @@ func TestWhatIsLocalIsToldWithoutTheCA(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "gone")
 	w.cert.Outputs = []renew.Output{{Key: gone + "/www.key"}}
 	w.finds("ca-unreachable https://ca.test/dir", "hook-not-executable hook nginx", "path-unwritable "+gone)
+}
+
+func TestAPartThatHangsForEverIsNotWaitedFor(t *testing.T) {
+	w := newWorld(t, "www.example.com")
+	w.cert.Hooks = []string{"nginx"}
+	until, asked := make(chan struct{}), make(chan struct{})
+	defer close(until)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	k := New(w.cfg, w.ca, stuck{until, asked}, w.checker().log)
+	k.Check(ctx, w.cert, w.facts, 0) // or the test never ends
+}
+
+// stuck is a hook of which nobody can tell anything, ever.
+type stuck struct{ until, asked chan struct{} }
+
+func (s stuck) Ready(context.Context, hooks.Hook) error {
+	close(s.asked)
+	<-s.until
+	return nil
 }
 
 func TestAPanicInOnePartLeavesTheOthers(t *testing.T) {

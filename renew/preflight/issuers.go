@@ -24,12 +24,9 @@ func (l *look) issuers(ctx context.Context) []renew.Obstacle {
 }
 
 func (l *look) issuer(ctx context.Context, issuer renew.Issuer) []renew.Obstacle {
-	ca, err := l.ca.Standing(ctx, issuer.Name, l.age)
+	ca := l.standing(ctx, issuer.Name)
 	if ctx.Err() != nil {
 		return nil
-	}
-	if err != nil {
-		ca.Err = err
 	}
 	found := append(unreached(issuer, ca), account(issuer, ca)...)
 	if ca.Known && issuer.Profile != "" && !slices.Contains(ca.Profiles, issuer.Profile) {

@@ -11,7 +11,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/certvigil/certvigil/renew"
-	"github.com/certvigil/certvigil/renew/issue"
 )
 
 // names looks at what bears on each name: CAA for each CA, and, where names are
@@ -33,11 +32,7 @@ func (l *look) name(ctx context.Context, name string, token *token) []renew.Obst
 	var found []renew.Obstacle
 	if _, err := netip.ParseAddr(name); err != nil { // an address has no CAA (RFC 8738, section 7)
 		for _, issuer := range l.cert.Issuers {
-			ca, err := l.ca.Standing(ctx, issuer.Name, l.age)
-			if err != nil {
-				ca = issue.Standing{}
-			}
-			found = append(found, l.caa(ctx, name, issuer, ca)...)
+			found = append(found, l.caa(ctx, name, issuer, l.standing(ctx, issuer.Name))...)
 		}
 	}
 	if strings.HasPrefix(name, "*.") { // proved by its parent's DNS alone

@@ -26,6 +26,18 @@ type fault struct {
 	want string
 }
 
+// patience is how long a request and an attempt may take while the fault holds: no
+// longer than need be where nothing else ends them.
+func (f fault) patience() (request, attempt time.Duration) {
+	switch f.name {
+	case "hang", "stall at once", "stall later":
+		return 2 * time.Second, 0
+	case "replay", "no authz", "200 object": // it may wait for what never comes
+		return 0, 5 * time.Second
+	}
+	return 0, 20 * time.Second
+}
+
 func everyFault() []fault {
 	page := "<html><body>" + strings.Repeat("Bad Gateway \x1b[31m", 500)
 	answer := faultproxy.Status
@@ -55,12 +67,12 @@ func everyFault() []fault {
 		{"200 object", answer(200, "application/json", "{}"), "ttrrrttTr"},
 		{"200 page", answer(200, "text/html", page), "ttttttttt"},
 		{"204", answer(204, "", ""), "ttttttttt"},
-		{"400 malformed", problem(400, "malformed", "no"), "rtrrrtrrr"},
+		{"400 malformed", problem(400, "malformed", "no"), "rtrrrrrrr"},
 		{"400 badNonce", problem(400, "badNonce", "no"), "ttttttttt"},
 		{"401 page", answer(401, "text/html", page), "ttttttttt"},
 		{"403", problem(403, "unauthorized", "no"), "rtrrrrrrr"},
 		{"403 page", answer(403, "text/html", page), "ttttttttt"},
-		{"forget", faultproxy.Forget(), "rtrrrtrrr"},
+		{"forget", faultproxy.Forget(), "rtrrrrrrr"},
 		{"404 page", answer(404, "text/html", page), "ttttTtttt"},
 		{"409", problem(409, "conflict", "no"), "rtrrrrrrr"},
 		{"limited", faultproxy.Limited(faultproxy.Shapes()[0]), "lllllllll"},
@@ -91,19 +103,20 @@ func TestEveryFaultAtEveryEndpoint(t *testing.T) {
 	faults, kinds := everyFault(), faultproxy.Issuing()
 	side(24, len(faults)*len(kinds), func(i int) {
 		f, at := faults[i/len(kinds)], i%len(kinds)
-		if err := w.weather(faultproxy.Rule{Kind: kinds[at], Do: f.act}, f.want[at]); err != nil {
+		if err := w.weather(f, kinds[at], f.want[at]); err != nil {
 			t.Errorf("%s at %s: %v", f.name, kinds[at], err)
 		}
 	})
 	t.Logf("%d faults at %d endpoints", len(faults), len(kinds))
 }
 
-// weather makes an attempt while the rule holds, then one without.
-func (w *town) weather(rule faultproxy.Rule, want byte) error {
-	p := w.proxy(faultproxy.Options{Rules: []faultproxy.Rule{rule}})
+// weather makes an attempt while the fault holds at a kind of endpoint, then one
+// without.
+func (w *town) weather(fault fault, at faultproxy.Kind, want byte) error {
+	p := w.proxy(faultproxy.Options{Rules: []faultproxy.Rule{{Kind: at, Do: fault.act}}})
 	defer p.Close()
 	h := w.host(p)
-	h.timeout, h.order = time.Second, 3*time.Second
+	h.timeout, h.order = fault.patience()
 	h.start()
 	defer h.stop()
 	cert := h.cert("www", "a.example.com")
@@ -132,7 +145,7 @@ func (w *town) weather(rule faultproxy.Rule, want byte) error {
 			return err
 		}
 	}
-	return h.kept(key, rule.Kind, want)
+	return h.kept(key, at, want)
 }
 
 // kept checks that the account is the one that it was, and that no more orders

@@ -1,0 +1,70 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/certvigil/certvigil/renew"
+)
+
+// Planted is a fault that a test puts into the policy, to see that the simulator
+// finds it. A nil Planted is the policy as it is.
+type Planted struct {
+	Name string
+	// Facts changes what the core is shown.
+	Facts func(now time.Time, c renew.Cert, f *renew.Facts)
+	// Step changes what the core says.
+	Step func(now time.Time, c renew.Cert, f renew.Facts, s renew.Step) renew.Step
+	// Proofs changes what a proof says.
+	Proofs func([]renew.Proof)
+	// Flaw is a fault of the rooms that are simulated.
+	Flaw flaw
+	// PrunesAll has a version pruned that is served.
+	PrunesAll bool
+}
+
+// flaw is what a simulated room does wrong.
+type flaw int
+
+const (
+	impatient      flaw = iota + 1 // a Retry-After is ignored
+	orderForgotten                 // an order in flight is not gone on with
+	clockTrusted                   // the CA's clock is not compared with the host's
+	lieAccepted                    // what the CA issued is not checked
+)
+
+func (p *Planted) is(f flaw) bool { return p != nil && p.Flaw == f }
+
+func (p *Planted) facts(now time.Time, c renew.Cert, f renew.Facts) renew.Facts {
+	f.Checking = true // preflights are not simulated: as if one were always under way
+	if p != nil && p.Facts != nil {
+		p.Facts(now, c, &f)
+	}
+	return f
+}
+
+func (p *Planted) decide(now time.Time, c renew.Cert, f renew.Facts) renew.Step {
+	f = p.facts(now, c, f)
+	s := renew.Decide(now, c, f)
+	if p != nil && p.Step != nil {
+		s = p.Step(now, c, f, s)
+	}
+	return s
+}
+
+func (p *Planted) health(now time.Time, c renew.Cert, f renew.Facts) renew.Verdict {
+	return renew.Health(now, c, p.facts(now, c, f))
+}
+
+func (p *Planted) proofs(list []renew.Proof) []renew.Proof {
+	if p != nil && p.Proofs != nil {
+		p.Proofs(list)
+	}
+	return list
+}
+
+func (p *Planted) spared(list []int) []int {
+	if p != nil && p.PrunesAll {
+		return nil
+	}
+	return list
+}

@@ -1,0 +1,161 @@
+package sim
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/agent"
+	"github.com/certvigil/certvigil/renew/store"
+)
+
+// process is one life of the agent: what it reaches of the host. Once it is dead
+// nothing that it does has an effect.
+type process struct {
+	host    *host
+	agent   *agent.Agent
+	dead    bool
+	fuse    int           // it is killed at its so many-th write from now; negative is never
+	elapsed time.Duration // what the step under way has taken so far
+}
+
+var errDead = errors.New("killed")
+
+// now is the host's clock, and what the step under way took on top.
+func (p *process) now() time.Time { return p.host.clock().Add(p.elapsed) }
+
+// start runs a look or a step at once. Its outcome comes when the time that it
+// took has passed.
+func (p *process) start(_ renew.Do, work, done func()) {
+	p.elapsed = 0
+	work()
+	took := p.elapsed
+	p.elapsed = 0
+	if took == 0 {
+		done()
+		return
+	}
+	h := p.host
+	h.events.add(event{at: h.now + took, do: func() {
+		if !p.dead {
+			done()
+		}
+	}})
+}
+
+// write is asked before each change of the disk: whether it takes place, and
+// what the writer hears. A process that is killed here never hears of it.
+func (p *process) write() (does bool, err error) {
+	h := p.host
+	switch {
+	case p.dead:
+		return false, errDead
+	case h.full > 0:
+		err = syscall.ENOSPC
+	case h.readOnly > 0:
+		err = syscall.EROFS
+	}
+	if p.fuse < 0 {
+		return err == nil, err
+	}
+	if p.fuse--; p.fuse < 0 {
+		p.dead = true
+		h.note(nil, "the agent is killed in the middle of a write")
+		return err == nil && h.now%2 == 0, errDead
+	}
+	return err == nil, err
+}
+
+func (p *process) Versions(name string) ([]renew.Version, error) {
+	return p.host.find(name).versions, nil
+}
+
+func (p *process) Live(name string) (int, time.Time, error) {
+	c := p.host.find(name)
+	return c.live, c.changed, nil
+}
+
+func (p *process) Read(string, int) (store.Bundle, error) { return store.Bundle{}, nil }
+
+// Commit is not called: pairs of other people's are not adopted here, since to
+// judge them takes real files.
+func (p *process) Commit(string, store.Bundle) (int, error) { return 0, errors.ErrUnsupported }
+
+func (p *process) LiveDir(string) string { return "/live" }
+
+func (p *process) Link(name string, n int) error {
+	does, err := p.write()
+	if does {
+		c := p.host.find(name)
+		c.live, c.changed = n, p.now()
+		p.host.note(c, "version %d is put in place", n)
+	}
+	return err
+}
+
+func (p *process) Prune(name string, keep int, spare ...int) error {
+	does, err := p.write()
+	if does {
+		p.host.find(name).prune(keep, p.host.opts.Planted.spared(spare))
+	}
+	return err
+}
+
+func (p *process) Journal(name string) (renew.Journal, error) {
+	c := p.host.find(name)
+	p.host.catchUp(c)
+	return c.journal, nil
+}
+
+func (p *process) Record(name string, j renew.Journal) error {
+	does, err := p.write()
+	if does {
+		p.host.find(name).journal = j
+	}
+	return err
+}
+
+func (p *process) Account(directory, _ string) (store.Account, bool, error) {
+	for ca := range cas {
+		if issuerOf(ca).Directory == directory {
+			a := &p.host.cas[ca]
+			acc := store.Account{Directory: directory, HoldUntil: a.holdUntil}
+			if a.registered {
+				acc.URL = directory + "/1"
+			}
+			return acc, a.registered, nil
+		}
+	}
+	return store.Account{}, false, nil
+}
+
+// prune drops old versions but the last keep and those to spare, as
+// store.Prune does.
+func (c *cert) prune(keep int, spare []int) {
+	spared := func(n int) bool {
+		for _, s := range spare {
+			if s == n {
+				return true
+			}
+		}
+		return false
+	}
+	versions, leafOf := c.versions[:0:0], c.leafOf[:0:0]
+	for i, v := range c.versions {
+		if i >= len(c.versions)-keep || spared(v.N) {
+			versions, leafOf = append(versions, v), append(leafOf, c.leafOf[i])
+		}
+	}
+	c.versions, c.leafOf = versions, leafOf
+}
+
+// health is renew.Health; what it says is the alarm that a human hears.
+func (p *process) health(now time.Time, c renew.Cert, f renew.Facts) renew.Verdict {
+	p.host.result.Looks++
+	v := p.host.opts.Planted.health(now, c, f)
+	if !p.dead {
+		p.host.alarm(p.host.find(c.Name), v)
+	}
+	return v
+}
