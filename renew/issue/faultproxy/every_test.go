@@ -69,7 +69,7 @@ func everyFault() []fault {
 		{"redirect http", faultproxy.Redirect(301, "http://127.0.0.1/"), "rtttttttt"},
 		{"200 nothing", answer(200, "", ""), "ttttttttt"},
 		{"200 null", answer(200, "application/json", "null"), "ttttttttt"},
-		{"200 object", answer(200, "application/json", "{}"), "ttrrrWWTr"},
+		{"200 object", answer(200, "application/json", "{}"), "ttrrrWtTr"},
 		{"200 page", answer(200, "text/html", page), "ttttttttt"},
 		{"204", answer(204, "", ""), "ttttttttt"},
 		{"400 malformed", problem(400, "malformed", "no"), "rtrrrRrrr"},
