@@ -165,7 +165,7 @@ const (
 // was so. It stands behind an address translation, a proxy or a firewall.
 func Obstacles(now time.Time, c Cert, f Facts) []Obstacle {
 	last := f.Journal.Preflight
-	if last.Of != c.settings() {
+	if len(last.Obstacles) == 0 || last.Of != c.settings() {
 		return nil
 	}
 	var judged []Obstacle

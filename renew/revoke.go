@@ -72,7 +72,11 @@ func revokedHealth(now time.Time, c Cert, f Facts) []Finding {
 		looked = true
 		served = served || p.Fingerprint == r.Fingerprint
 	}
-	switch said := fmt.Sprintf("revoked by its CA %s (reason %d)", r.At.UTC().Format(time.RFC3339), r.Reason); {
+	said := ""
+	if r.Fingerprint != "" {
+		said = fmt.Sprintf("revoked by its CA %s (reason %d)", r.At.UTC().Format(time.RFC3339), r.Reason)
+	}
+	switch {
 	case r.Fingerprint == "":
 	case served:
 		found = append(found, Finding{Critical, IsRevoked, said + ", and still served"})

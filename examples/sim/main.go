@@ -20,9 +20,9 @@ import (
 
 const (
 	year = 365 * 24 * time.Hour
-	// The garbage collector runs less often than it does by default: memory is not
-	// what a simulation lacks.
-	collectAt   = 400
+	// The garbage collector runs when so much memory is in use, not before: next to
+	// nothing of what a simulation allocates is kept.
+	memory      = 512 << 20
 	shrinkTries = 2000
 	mostShown   = 20
 	mostTold    = 60 // lines of a history
@@ -48,7 +48,8 @@ func main() {
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile here")
 	flag.BoolVar(&f.thorough, "thorough", false, "make every proof and every poll, also those that can see no change")
 	flag.Parse()
-	debug.SetGCPercent(collectAt)
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(memory)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ok, err := run(ctx, f, os.Stdout)

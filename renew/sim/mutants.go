@@ -22,11 +22,10 @@ func Mutants() []*Planted {
 		{Name: "proofs never made again", Step: provesOnce},
 		{Name: "brake off", Facts: neverIssued, Step: again},
 		{Name: "Retry-After ignored", Facts: noHold, Flaw: impatient},
-		{Name: "what a wrong clock left in the journal is believed", Raw: true},
 		{Name: "the CA's clock is not asked", Flaw: clockTrusted},
 		{Name: "what the CA issued is not checked", Flaw: lieAccepted},
 		{Name: "order in flight not gone on with", Flaw: orderForgotten},
-		{Name: "broken files are not noticed", Facts: blind},
+		{Name: "broken files are not mended", Step: blind},
 		{Name: "an expired pair is put in place of a broken one", Step: putsExpired},
 		{Name: "health is always ok", Mute: true},
 	}
@@ -126,10 +125,10 @@ func provesOnce(now time.Time, _ renew.Cert, _ renew.Facts, s renew.Step) renew.
 
 func neverIssued(_ time.Time, _ *renew.Cert, f *renew.Facts) { f.Journal.Issued = nil }
 
-// again issues once more whenever something went wrong with the deployment.
+// again issues once more every hour while the deployment fails.
 func again(now time.Time, c renew.Cert, f renew.Facts, s renew.Step) renew.Step {
-	if s.Do == renew.Deploy && f.Journal.Hooks["server"].Trouble.Count > 0 {
-		return renew.Step{Do: renew.Issue, At: now, Reason: renew.Missing, Issuer: c.Issuers[0].Name}
+	if s.Do == renew.Deploy && f.Journal.Hooks["server"].Trouble.Count > 0 && now.Sub(f.Held.IssuedAt) > time.Hour && len(f.Journal.Issuers) == 0 {
+		return renew.Step{Do: renew.Issue, At: now, Reason: renew.Missing, Issuer: c.Issuers[len(c.Issuers)-1].Name}
 	}
 	return s
 }
@@ -148,12 +147,12 @@ func noHold(_ time.Time, _ *renew.Cert, f *renew.Facts) {
 	})
 }
 
-// blind takes broken versions for whole ones.
-func blind(_ time.Time, _ *renew.Cert, f *renew.Facts) {
-	if f.Newest.Fault != "" {
-		f.Newest.Fault = ""
-		f.Held = f.Newest
+// blind does nothing about broken versions.
+func blind(now time.Time, _ renew.Cert, f renew.Facts, s renew.Step) renew.Step {
+	if f.Newest.Fault != "" && now.Before(f.Newest.NotAfter) {
+		return renew.Step{Do: renew.Wait, At: now.Add(day), Reason: renew.NothingToDo}
 	}
+	return s
 }
 
 func putsExpired(now time.Time, _ renew.Cert, f renew.Facts, s renew.Step) renew.Step {

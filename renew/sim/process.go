@@ -150,18 +150,9 @@ func (c *cert) prune(keep int, spare []int) {
 	c.versions, c.leafOf = versions, leafOf
 }
 
-// raw is f with the journal as it lies on the disk, where that is planted.
-func (c *cert) raw(p *Planted, f renew.Facts) renew.Facts {
-	if p != nil && p.Raw {
-		f.Journal, f.Earliest = c.journal, time.Time{}
-	}
-	return f
-}
-
 // health is renew.Health; what it says is the alarm that a human hears.
 func (p *process) health(now time.Time, c renew.Cert, f renew.Facts) renew.Verdict {
 	p.host.result.Looks++
-	f = p.host.find(c.Name).raw(p.host.opts.Planted, f)
 	v := p.host.opts.Planted.health(now, c, f)
 	if !p.dead {
 		p.host.alarm(p.host.find(c.Name), v)

@@ -95,7 +95,6 @@ func before(at time.Duration, s [2]time.Duration) time.Duration {
 func (p *process) decide(now time.Time, cc renew.Cert, f renew.Facts) renew.Step {
 	h := p.host
 	c := h.find(cc.Name)
-	f = c.raw(h.opts.Planted, f)
 	step := h.opts.Planted.decide(now, cc, f)
 	c.skip.to = [2]time.Duration{-1, -1}
 	if h.opts.Thorough || p.fuse >= 0 || f.Unwritten != "" || !step.At.After(now) || step.Do == renew.Wait {

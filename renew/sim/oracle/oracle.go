@@ -174,7 +174,7 @@ func (c Case) possible(s Serving, bad Lapse) time.Duration {
 			}
 			again := d.At
 			if d.Lost {
-				again = o.issued(since{d.At, d.At, d.At}, issueTime(0))
+				again = o.issued(since{d.At, d.At + day, d.At}, issueTime(life)) // an older one held the fort
 			}
 			at = max(at, o.deployed(again))
 		}
@@ -220,7 +220,7 @@ func (o Obstacles) deployed(from time.Duration) time.Duration {
 // unheard tells whether a lapse by expiry came without a word in time: with the
 // host up for two hours of the second half of the slack and no alarm in it.
 func (c Case) unheard(s Serving, bad Lapse) bool {
-	if bad.Why != "expired" {
+	if bad.Why != "expired" || s.Outsider {
 		return false
 	}
 	half := Span{max(0, s.Leaf.NotAfter-slack(s.Leaf.NotAfter-s.Leaf.NotBefore)/2), s.Leaf.NotAfter}
