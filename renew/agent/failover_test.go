@@ -72,6 +72,23 @@ func TestTheSecondCATakesOverAndTheFirstComesBack(t *testing.T) {
 	}
 }
 
+// TestNoCertificateHangsOnOneAccount: the first issuer's account can't be read,
+// which is that issuer's failure and nobody else's.
+func TestNoCertificateHangsOnOneAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(90 * day)
+		h.issue = func(_ context.Context, c renew.Cert) error { return h.locked[c.Issuers[0].Directory] }
+		cfg := twoCAs()
+		h.locked = map[string]error{cfg.Certs[0].Issuers[0].Directory: errors.New("input/output error")}
+		defer started(t, h.agent(cfg))()
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		if issued, reloads := h.count("www"); issued != 1 || reloads != 1 {
+			t.Errorf("%d issued and %d reloads within an hour, want one by the second issuer", issued, reloads)
+		}
+	})
+}
+
 // TestAnOutageDoesNotForgetWhichNameIsDead: what the CA said of a name is known
 // still when the network fails after it.
 func TestAnOutageDoesNotForgetWhichNameIsDead(t *testing.T) {

@@ -37,6 +37,7 @@ type host struct {
 	linked   func()              // when the live link is switched
 	lies     bool                // the reload returns 0 and does nothing
 	full     error               // what Record answers
+	locked   map[string]error    // why an account can't be read, by directory
 	issued   map[string][]time.Time
 	enrolled []string // directories at which there is an account
 	reloads  map[string]int
@@ -76,6 +77,9 @@ func (h *host) LiveDir(name string) string             { return "/live/" + name 
 func (h *host) Account(directory, _ string) (store.Account, bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if err := h.locked[directory]; err != nil {
+		return store.Account{}, false, err
+	}
 	if !slices.Contains(h.enrolled, directory) {
 		return store.Account{}, false, nil
 	}
