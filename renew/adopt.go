@@ -130,8 +130,8 @@ func yields(now time.Time, c Cert, f Facts, s Step) (Step, bool) {
 	if len(f.Foreign) == 0 {
 		return s, true
 	}
-	if _, ok := Adoptable(c, f); ok && f.Journal.Adopt.Count < patientTries {
-		return s, false
+	if _, ok := Adoptable(c, f); ok && (f.Journal.Adopt.Count < patientTries || f.revoked() || !now.Before(f.Held.End())) {
+		return s, false // what clients refuse is never put over what they take
 	}
 	s.At, s.Reason = later(s.At, unsettled(f)), ForeignChange
 	if f.Earliest.After(now) && slices.ContainsFunc(f.Foreign, func(x Foreign) bool { return x.Fingerprint != "" }) {

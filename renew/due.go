@@ -15,7 +15,7 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	}
 	wanted := s
 	s.At = later(s.At, now) // a wait that is over is no reason any more
-	s = rescued(now, c, f, wanted.Reason, ask(now, c, f, s))
+	s = rescued(now, c, f, ask(now, c, f, s))
 	if at := braked(c, f); at.After(s.At) {
 		s.At, s.Reason = at, Braked
 	}

@@ -15,16 +15,15 @@ const (
 	takeBackEvery = 24 * time.Hour // the first try; then the schedule of failures
 )
 
-// rescued leaves out of s the names that its issuer could not validate; why is
-// for what s is due.
-func rescued(now time.Time, c Cert, f Facts, why Reason, s Step) Step {
+// rescued leaves out of s the names that its issuer could not validate.
+func rescued(now time.Time, c Cert, f Facts, s Step) Step {
 	t := f.Journal.Issuer(issuerNamed(c, s.Issuer))
 	dead := within(t.Names, c.Names)
 	if !c.Rescue || t.Count == 0 || len(dead) == 0 || len(dead) == len(c.Names) {
 		return s
 	}
-	from := t.Last // nothing is held that clients take, or will for long: the site is down as it is
-	if f.Held.valid(now) && why != IsRevoked && why != Emergency {
+	from := t.Last // nothing is held that clients take for sure: the site is down as it is
+	if f.Held.valid(now) && !f.revoked() {
 		due := scheduled(c, f).At
 		from = due.Add(time.Duration(rescueGone * float64(f.Held.End().Sub(due))))
 	} else if t.Count < patientTries {
