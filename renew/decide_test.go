@@ -307,6 +307,10 @@ func TestAdvice(t *testing.T) {
 		{"a point after the backstop does not", Advice{CertID: "id1", Start: t0.Add(80 * day), End: t0.Add(85 * day), Chosen: t0.Add(81 * day)}, stop, Lifetime},
 		{"advice for another leaf is void", Advice{CertID: "id0", Chosen: t0.Add(day)}, stop, Lifetime},
 		{"no advice", Advice{CertID: "id1"}, stop, Lifetime},
+		{"a window that passed while the renewal failed is none: the CA asked for no hurry", Advice{CertID: "id1", Start: t0.Add(58 * day), End: t0.Add(59 * day),
+			Chosen: t0.Add(58 * day), DrawnAt: t0, FetchedAt: t0.Add(59*day + time.Hour)}, t0.Add(58 * day), ARIWindow},
+		{"a window in the past is an emergency, however often it was told since", Advice{CertID: "id1", Start: t0.Add(-2 * time.Hour), End: t0.Add(-time.Hour),
+			Chosen: t0.Add(-90 * time.Minute), DrawnAt: t0, FetchedAt: t0.Add(time.Second)}, t0.Add(2 * time.Second), Emergency},
 		{"a window in the past is an emergency", Advice{CertID: "id1", Start: t0.Add(-2 * time.Hour), End: t0.Add(-time.Hour), Chosen: t0.Add(-90 * time.Minute), FetchedAt: t0}, t0.Add(2 * time.Second), Emergency},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

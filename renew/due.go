@@ -54,7 +54,7 @@ func scheduled(c Cert, f Facts) Step {
 	s := Step{Do: Issue, At: backstop(c, f.Held), Reason: Lifetime}
 	if a := f.Journal.Advice; c.ARI && a.CertID == f.Held.CertID && !a.Chosen.IsZero() && a.Chosen.Before(s.At) {
 		s.At, s.Reason = a.Chosen, ARIWindow
-		if a.End.Before(a.FetchedAt) {
+		if a.End.Before(a.heardOf()) {
 			s.Reason = Emergency
 		}
 	}

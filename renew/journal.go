@@ -35,7 +35,17 @@ type Advice struct {
 	Chosen      time.Time `json:"chosen,omitzero"`       // drawn once a window, then only compared
 	Explanation string    `json:"explanation,omitempty"` // the CA's explanationURL: shown, never followed
 	FetchedAt   time.Time `json:"fetched_at"`
-	PollAt      time.Time `json:"poll_at"` // ask again then
+	PollAt      time.Time `json:"poll_at"`           // ask again then
+	DrawnAt     time.Time `json:"drawn_at,omitzero"` // when this window was first heard of, and the point drawn
+}
+
+// heardOf is when the window was first heard of. One that passes while renewals
+// fail is not one in the past: the CA asked for no hurry.
+func (a Advice) heardOf() time.Time {
+	if a.DrawnAt.IsZero() {
+		return a.FetchedAt // noted by a version before
+	}
+	return a.DrawnAt
 }
 
 // Placed counts how often one version was put in place again: somebody else

@@ -281,11 +281,15 @@ func (j *job) advise(ctx context.Context) {
 			return
 		}
 		n.Advise = renew.Trouble{}
+		if a.Start.IsZero() && a.CertID == old.CertID {
+			a.Start, a.End = old.Start, old.End // an answer without a window takes none back
+		}
 		same := a.CertID == old.CertID && a.Start.Equal(old.Start) && a.End.Equal(old.End)
 		switch {
 		case same:
-			a.Chosen = old.Chosen // drawn once a window
+			a.Chosen, a.DrawnAt = old.Chosen, old.DrawnAt // drawn once a window
 		case !a.Start.IsZero():
+			a.DrawnAt = a.FetchedAt
 			a.Chosen = renew.Draw(j.facts.Held, a.Start, a.End, j.parts.Drive.Rand(j.cert.Name))
 			moved = a.CertID == old.CertID && !old.Start.IsZero()
 		}

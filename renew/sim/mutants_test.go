@@ -1,12 +1,9 @@
 package sim
 
 import (
-	"flag"
 	"slices"
 	"testing"
 )
-
-var search = flag.Bool("sim.search", false, "look for the first seed that finds each planted fault, and print it")
 
 // mutantHost is the history of one host in which a planted fault is looked for:
 // of the standard model, but what the fault has to do with happens twenty times
@@ -42,42 +39,52 @@ var found = map[string]struct {
 	"Retry-After ignored":                             {[]Kind{CABusy}, 5},
 	"the CA's clock is not asked":                     {[]Kind{ClockJump}, 3},
 	"what the CA issued is not checked":               {[]Kind{CALie}, 3},
-	"order in flight not gone on with":                {[]Kind{OOMKill}, 7},
+	"order in flight not gone on with":                {[]Kind{OOMKill}, 19},
 	"broken files are not mended":                     {[]Kind{Deleted}, 0},
-	"an expired pair is put in place of a broken one": {[]Kind{Deleted}, 4},
+	"an expired pair is put in place of a broken one": {[]Kind{Deleted}, 42},
 	"health is always ok":                             {[]Kind{CADeath}, 6},
 }
 
 // TestPlantedFaultsAreFound: a fault of the policy that the simulator can't find
-// is one that could be in it.
+// is one that could be in it. A seed that finds it no longer, since the policy
+// changed and with it what follows from what, is replaced by one that does; the
+// table keeps the test quick.
 func TestPlantedFaultsAreFound(t *testing.T) {
-	for _, m := range Mutants() {
+	mutants := Mutants()
+	if len(mutants) != len(found) {
+		t.Errorf("%d planted faults, %d in the table", len(mutants), len(found))
+	}
+	for _, m := range mutants {
 		how, ok := found[m.Name]
 		if !ok {
 			t.Errorf("%s: no seed is known that finds it", m.Name)
 			continue
 		}
-		if *search {
-			how.seed = searched(how.often, m)
-			t.Logf("%q: {%v, %d}", m.Name, how.often, how.seed)
-		}
-		fate := mutantHost(how.seed, how.often)
-		if Run(fate, Options{Planted: m}, nil).Good() {
-			t.Errorf("%s: seed %d does not find it", m.Name, how.seed)
-		}
-		if r := Run(fate, Options{}, nil); !r.Good() {
-			t.Errorf("seed %d fails without %s:\n%s", how.seed, m.Name, r.Summary())
+		seed, ok := finds(m, how.often, how.seed)
+		if !ok {
+			t.Errorf("%s: no seed finds it", m.Name)
+		} else if seed != how.seed {
+			t.Logf("%s: found by seed %d, no longer by %d", m.Name, seed, how.seed)
 		}
 	}
 }
 
-// searched returns the first seed that finds the planted fault.
-func searched(often []Kind, m *Planted) uint64 {
-	for seed := range uint64(200) {
+// finds returns a seed whose history breaks a promise with the planted fault, and
+// none without it: the one that is known, else the first of a hundred.
+func finds(m *Planted, often []Kind, known uint64) (seed uint64, ok bool) {
+	for _, seed := range append([]uint64{known}, firstSeeds(100)...) {
 		fate := mutantHost(seed, often)
 		if !Run(fate, Options{Planted: m}, nil).Good() && Run(fate, Options{}, nil).Good() {
-			return seed
+			return seed, true
 		}
 	}
-	return 0 // which does not find it either, so that the test fails
+	return 0, false
+}
+
+func firstSeeds(n uint64) []uint64 {
+	var list []uint64
+	for seed := range n {
+		list = append(list, seed)
+	}
+	return list
 }

@@ -10,13 +10,14 @@ import (
 // matters is left, and told.
 func TestAFailingHistoryIsShrunkToItsCause(t *testing.T) {
 	how := found["failover off"]
-	fate := mutantHost(how.seed, how.often)
 	var opts Options
 	for _, m := range Mutants() {
 		if m.Name == "failover off" {
 			opts.Planted = m
 		}
 	}
+	seed, _ := finds(opts.Planted, how.often, how.seed)
+	fate := mutantHost(seed, how.often)
 	if len(fate.Faults) < 100 {
 		t.Fatalf("%d faults are too few for this test", len(fate.Faults))
 	}
