@@ -83,7 +83,7 @@ crash: ## every cell of the crash matrix, 1,000 kills and 200 losses of power
 CRASH = ^(TestCrashMatrix|TestKillsAtRandomTimesCauseNoLapse|TestThePowerIsLostAtRandomTimes|TestTheNthChangeOfTheDiskFails|TestTheNthProgramFails|TestAnAgentThatDiesAfterAnyChange.*)$$
 
 # The short forms of these run with the unit tests; FAULTS are those of the long.
-FAULTS ?= -faults.rounds=100 -faults.restarts=1000 -faults.bodies=10000
+FAULTS ?= -faults.sparse=1 -faults.rounds=100 -faults.restarts=1000 -faults.bodies=10000
 
 .PHONY: faults
 faults: ## every fault of a CA and 5,300 lying certificates, with figures

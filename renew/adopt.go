@@ -70,20 +70,28 @@ func Adoptable(c Cert, f Facts) (Foreign, bool) {
 		return best, false
 	}
 	end := f.Held.End() // zero where nothing is held
+	if f.revoked() {
+		end = time.Time{}
+	}
 	found := false
 	for _, x := range f.Foreign {
-		if x.Fault == "" && x.NotAfter.After(end) {
+		if f.good(x) && x.NotAfter.After(end) {
 			best, end, found = x, x.NotAfter, true
 		}
 	}
 	return best, found
 }
 
+// good tells whether clients may get what someone else put in place.
+func (f Facts) good(x Foreign) bool {
+	return x.Fault == "" && (x.Fingerprint == "" || x.Fingerprint != f.Journal.Revoked.Fingerprint)
+}
+
 // LeftAlone tells whether the operator wants what stands at a place to stay: it
 // is somebody else's, and good.
 func LeftAlone(c Cert, f Facts, place int) bool {
 	return c.OnChange == Alarming && slices.ContainsFunc(f.Foreign, func(x Foreign) bool {
-		return x.Place == place && x.Fault == ""
+		return x.Place == place && f.good(x)
 	})
 }
 
@@ -116,15 +124,19 @@ const adoptions = 1
 func (p Placed) Adopts(now time.Time) Placed { return p.Place(now, adoptions) }
 
 // yields puts an install step off while someone else is writing, and takes it
-// back where what he wrote is about to be adopted.
-func yields(c Cert, f Facts, s Step) (Step, bool) {
+// back where what he wrote is about to be adopted. By a clock that is behind a
+// good pair looks as if it was not valid yet: it stays until the clock is right.
+func yields(now time.Time, c Cert, f Facts, s Step) (Step, bool) {
 	if len(f.Foreign) == 0 {
 		return s, true
 	}
-	if _, ok := Adoptable(c, f); ok && f.Journal.Adopt.Count < patientTries {
-		return s, false
+	if _, ok := Adoptable(c, f); ok && (f.Journal.Adopt.Count < patientTries || f.revoked() || !now.Before(f.Held.End())) {
+		return s, false // what clients refuse is never put over what they take
 	}
 	s.At, s.Reason = later(s.At, unsettled(f)), ForeignChange
+	if f.Earliest.After(now) && slices.ContainsFunc(f.Foreign, func(x Foreign) bool { return x.Fingerprint != "" }) {
+		s.At, s.Reason = later(s.At, f.Earliest), ClockBehind
+	}
 	return s, true
 }
 

@@ -41,6 +41,38 @@ func TestWhatSomebodyElsePutInPlace(t *testing.T) {
 			x.Since = now.Add(-time.Minute)
 			f.Journal.Adopt = Trouble{Count: 3, RetryAt: now.Add(time.Minute), Last: now}
 		}, Install, now, ForeignChange},
+		{"shorter, and ours was revoked: adopted", func(c *Cert, f *Facts, x *Foreign) {
+			x.NotAfter, x.Since = now.Add(day), now.Add(-time.Minute)
+			f.Journal.Revoked = Revoked{Fingerprint: f.Held.Fingerprint}
+		}, Adopt, now, ForeignChange},
+		{"better, but revoked: replaced", func(c *Cert, f *Facts, x *Foreign) {
+			x.Fingerprint, x.Since = "cc", now.Add(-time.Minute)
+			f.Journal.Revoked = Revoked{Fingerprint: "cc"}
+		}, Install, now, ForeignChange},
+		{"alarm: revoked is replaced all the same", func(c *Cert, f *Facts, x *Foreign) {
+			c.OnChange, x.Fingerprint, x.Since = Alarming, "cc", now.Add(-time.Minute)
+			f.Journal.Revoked = Revoked{Fingerprint: "cc"}
+		}, Install, now, ForeignChange},
+		{"a clock that is behind tells of nobody's pair what it is", func(c *Cert, f *Facts, x *Foreign) {
+			x.Fault, x.Fingerprint, x.Since = "it is valid from tomorrow", "cc", now.Add(-time.Minute)
+			f.Earliest = now.Add(30 * time.Minute)
+		}, Install, now.Add(30 * time.Minute), ClockBehind},
+		{"but rubbish is rubbish by any clock", func(c *Cert, f *Facts, x *Foreign) {
+			x.Fault, x.Since = "no", now.Add(-time.Minute)
+			f.Earliest = now.Add(30 * time.Minute)
+		}, Install, now, ForeignChange},
+		{"it can't be adopted, and ours has expired: left", func(c *Cert, f *Facts, x *Foreign) {
+			x.Since = now.Add(-time.Minute)
+			f.Held.NotAfter = now.Add(-time.Minute)
+			f.Journal.Adopt = Trouble{Count: 3, RetryAt: now.Add(time.Minute), Last: now}
+			f.failed(Trouble{Count: 3, Class: Local, RetryAt: now.Add(time.Hour), Last: now})
+		}, Adopt, now.Add(time.Minute), ForeignChange},
+		{"neither where ours was revoked", func(c *Cert, f *Facts, x *Foreign) {
+			x.Since = now.Add(-time.Minute)
+			f.Journal.Revoked.Fingerprint = f.Held.Fingerprint
+			f.Journal.Adopt = Trouble{Count: 3, RetryAt: now.Add(time.Minute), Last: now}
+			f.failed(Trouble{Count: 3, Class: Local, RetryAt: now.Add(time.Hour), Last: now})
+		}, Adopt, now.Add(time.Minute), ForeignChange},
 		{"alarm: left alone", func(c *Cert, f *Facts, x *Foreign) { c.OnChange, x.Since = Alarming, now.Add(-time.Minute) }, Verify, now.Add(time.Hour), ProofDue},
 		{"alarm: broken is replaced all the same", func(c *Cert, f *Facts, x *Foreign) {
 			c.OnChange, x.Since, x.Fault = Alarming, now.Add(-time.Minute), "no"

@@ -36,7 +36,7 @@ func Believable(now time.Time, f Facts) Facts {
 		j.Preflight = Rehearsal{}
 	}
 	if ahead(j.Placed.At) {
-		j.Placed = Placed{}
+		j.Placed = Placed{Version: j.Placed.Version} // it was, whenever that was
 	}
 	if ahead(j.Adopted.At) {
 		j.Adopted = Placed{}

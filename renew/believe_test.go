@@ -66,6 +66,17 @@ func TestARequestAfterAClockWasAheadCounts(t *testing.T) {
 	t.Error("the request is taken for one that was followed")
 }
 
+// TestThatOursWasPutInPlaceIsNotForgotten: when is what the clock takes away.
+// Without the rest, what someone else put in place since would be overwritten
+// unseen, as what was there before certvigil.
+func TestThatOursWasPutInPlaceIsNotForgotten(t *testing.T) {
+	f := servedAt(90 * day)
+	f.Journal.Placed = Placed{Version: 1, At: t0.Add(1500 * day), Again: 9}
+	if p := Believable(t0.Add(day), f).Journal.Placed; p != (Placed{Version: 1}) {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestWhatIsBelievableStays(t *testing.T) {
 	now := t0.Add(61 * day)
 	f := servedAt(90 * day)

@@ -74,7 +74,7 @@ func installRule(now time.Time, c Cert, f Facts) (Step, bool) {
 		return Step{}, false
 	}
 	s := Step{Do: Install, Reason: reason, At: f.Journal.Placed.next(f.Held.N)}
-	return yields(c, f, retried(s, f.Journal.Install, f.Journal.Request))
+	return yields(now, c, f, retried(s, f.Journal.Install, f.Journal.Request))
 }
 
 // Somebody who writes at the same paths is answered at once, then ever more

@@ -258,6 +258,14 @@ func TestWhatHoldsAnIssueBack(t *testing.T) {
 		}, now.Add(time.Minute), Throttled},
 		{"two more than the schedule in a week are let through", func(c *Cert, f *Facts) { f.Journal.Issued = issued(3*day, 2*day) }, now, Lifetime},
 		{"three in a week brake", func(c *Cert, f *Facts) { f.Journal.Issued = issued(3*day, 2*day, day) }, now.Add(4 * day), Braked},
+		{"a fourth is let through where what is held was revoked", func(c *Cert, f *Facts) {
+			f.Journal.Issued = issued(3*day, 2*day, day)
+			f.Journal.Revoked.Fingerprint = f.Held.Fingerprint
+		}, now, IsRevoked},
+		{"a fifth is not", func(c *Cert, f *Facts) {
+			f.Journal.Issued = issued(4*day, 3*day, 2*day, day)
+			f.Journal.Revoked.Fingerprint = f.Held.Fingerprint
+		}, now.Add(3 * day), Braked},
 		{"three, one of them long ago, do not", func(c *Cert, f *Facts) { f.Journal.Issued = issued(8*day, 2*day, day) }, now, Lifetime},
 		{"those for other names do not count", func(c *Cert, f *Facts) {
 			f.Journal.Issued = issued(3*day, 2*day, day)

@@ -84,15 +84,25 @@ func differs(now time.Time, c Cert, f Facts) Reason {
 	case held.Directory == "": // its notes were lost: nothing says that it differs
 		return ""
 	}
+	return issuerDiffers(c, held)
+}
+
+// issuerDiffers compares held with the issuer that it came from, by its label.
+// Where that is gone any other of the same CA may have issued it.
+func issuerDiffers(c Cert, held Version) Reason {
+	why := IssuerDiffers
 	for _, i := range c.Issuers {
-		if i.Directory == held.Directory {
-			if i.Profile != held.Profile {
-				return ProfileDiffers
-			}
-			return ""
+		switch {
+		case i.Directory != held.Directory:
+		case i.Profile == held.Profile:
+			why = ""
+		case i.Name == held.Issuer:
+			return ProfileDiffers
+		case why == IssuerDiffers:
+			why = ProfileDiffers
 		}
 	}
-	return IssuerDiffers
+	return why
 }
 
 // backstop is when v is renewed whatever the CA advises: with a third of the
@@ -158,7 +168,7 @@ func braked(c Cert, f Facts) time.Time {
 		return issued[len(issued)-allowed].At.Add(window)
 	}
 	at := release(allowed)
-	if f.Held.N == 0 || f.Held.NotAfter.Before(at) {
+	if f.Held.N == 0 || f.revoked() || f.Held.NotAfter.Before(at) {
 		return release(allowed + brakeLast)
 	}
 	return at

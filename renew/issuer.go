@@ -111,8 +111,9 @@ func givenUp(now time.Time, c Cert, f Facts, i int, why Reason) (time.Time, bool
 }
 
 // urgent tells that a certificate is to be replaced long before its end, so
-// that the slack says nothing of how much time there is.
-func urgent(why Reason) bool { return why == Emergency || why == IsRevoked }
+// that the slack says nothing of how much time there is: clients refuse it, will
+// soon, or ask for a name that is not in it.
+func urgent(why Reason) bool { return why == Emergency || why == IsRevoked || why == NamesDiffer }
 
 // Asked is the certificate as s asks for it: of the one issuer that s picked,
 // and without the names that it leaves out.

@@ -104,6 +104,10 @@ func TestWhichIssuerIsAsked(t *testing.T) {
 			f.Journal.Revoked = Revoked{Fingerprint: "aa"}
 			f.Journal.Issuers = map[string]Trouble{"le": failingSince(first, t0, t0.Add(day), 3)}
 		}, "spare", t0.Add(day)},
+		{"nor does a name that clients ask for and that is in none", t0.Add(day), func(c *Cert, f *Facts) {
+			c.Names = append(c.Names, "new.example.com")
+			f.Journal.Issuers = map[string]Trouble{"le": failingSince(first, t0, t0.Add(day), 3)}
+		}, "spare", t0.Add(day)},
 		{"what another directory of that label said does not count", late, func(c *Cert, f *Facts) {
 			f.Journal.Issuers = map[string]Trouble{"le": failingSince(first, due, late, 9)}
 			c.Issuers[0].Directory = "https://ca.example/dir2"
@@ -170,5 +174,29 @@ func TestAnAccountIsMadeBeforeItIsNeeded(t *testing.T) {
 	f.Standings[1].Registered, f.Held, f.Newest, f.Live = false, Version{}, Version{}, 0
 	if s := Decide(now, c, f); s.Do != Issue {
 		t.Errorf("before there is a certificate: got %+v", s)
+	}
+}
+
+// Two issuers may be one CA with two profiles: what the second issued there is as
+// wanted as what the first did.
+func TestWhatTheSecondProfileOfACAIssuedIsNotIssuedAgain(t *testing.T) {
+	now := t0.Add(day)
+	for _, tc := range []struct {
+		name, label, profile string
+		want                 Reason
+	}{
+		{"the first's", "le", "short", Lifetime},
+		{"the second's", "spare", "classic", Lifetime},
+		{"the first's, whose profile was changed to another", "le", "classic", ProfileDiffers},
+		{"that of a label which is gone", "before", "classic", Lifetime},
+		{"nobody's", "le", "long", ProfileDiffers},
+	} {
+		c, f := twoIssuers(), servedAt(90*day)
+		c.Issuers[1].Directory = c.Issuers[0].Directory
+		c.Issuers[0].Profile, c.Issuers[1].Profile = "short", "classic"
+		f.Held.Issuer, f.Held.Directory, f.Held.Profile = tc.label, c.Issuers[0].Directory, tc.profile
+		if s := renewal(t, now, c, f); s.Reason != tc.want {
+			t.Errorf("%s: %+v, want %s", tc.name, s, tc.want)
+		}
 	}
 }

@@ -22,8 +22,8 @@ func rescued(now time.Time, c Cert, f Facts, s Step) Step {
 	if !c.Rescue || t.Count == 0 || len(dead) == 0 || len(dead) == len(c.Names) {
 		return s
 	}
-	from := t.Last // nothing valid is held: the site is down as it is
-	if f.Held.valid(now) {
+	from := t.Last // nothing is held that clients take for sure: the site is down as it is
+	if f.Held.valid(now) && !f.revoked() {
 		due := scheduled(c, f).At
 		from = due.Add(time.Duration(rescueGone * float64(f.Held.End().Sub(due))))
 	} else if t.Count < patientTries {

@@ -51,6 +51,18 @@ func TestADeadNameIsLeftOutOnceHalfOfTheSlackIsGone(t *testing.T) {
 		{"with nothing valid in hand at once, after three failures", t0.Add(91 * day), func(c *Cert, f *Facts) {
 			f.Journal.Issuers = deadName(*c, due, t0.Add(91*day), 3)
 		}, true, t0.Add(91 * day).Add(3 * day)},
+		{"what was revoked is as bad as expired", t0.Add(10 * day), func(c *Cert, f *Facts) {
+			f.Journal.Revoked = Revoked{Fingerprint: f.Held.Fingerprint}
+			f.Journal.Issuers = deadName(*c, t0.Add(9*day), t0.Add(9*day), 3)
+		}, true, t0.Add(12 * day)},
+		{"but for a hiccup", t0.Add(10 * day), func(c *Cert, f *Facts) {
+			f.Journal.Revoked = Revoked{Fingerprint: f.Held.Fingerprint}
+			f.Journal.Issuers = deadName(*c, t0.Add(9*day), t0.Add(9*day), 2)
+		}, false, time.Time{}},
+		{"a window of the CA's that has passed is no revocation: whoever is late has one", due.Add(2 * day), func(c *Cert, f *Facts) {
+			f.Journal.Advice = Advice{CertID: f.Held.CertID, Start: due.Add(-day), End: due, Chosen: due.Add(-time.Hour), FetchedAt: due.Add(day)}
+			f.Journal.Issuers = deadName(*c, due, due.Add(day), 3)
+		}, false, time.Time{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, f := wantCert(), servedAt(90*day)

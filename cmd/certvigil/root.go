@@ -44,7 +44,7 @@ func rootCommand(disk store.Around) *cobra.Command {
 	flags.StringVar(&g.logFormat, "log-format", "text", "text or json")
 	root.AddCommand(
 		runCommand(g), applyCommand(g), planCommand(g), statusCommand(g), renewCommand(g),
-		doctorCommand(g), checkCommand(g), probeCommand(), validateCommand(g), fmtCommand(), versionCommand(),
+		doctorCommand(g), checkCommand(g), simulateCommand(g), probeCommand(), validateCommand(g), fmtCommand(), versionCommand(),
 	)
 	return root
 }

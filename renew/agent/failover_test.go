@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,55 @@ func TestTheSecondCATakesOverAndTheFirstComesBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNoCertificateHangsOnOneAccount: the first issuer's account can't be read,
+// which is that issuer's failure and nobody else's.
+func TestNoCertificateHangsOnOneAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(90 * day)
+		h.issue = func(_ context.Context, c renew.Cert) error { return h.locked[c.Issuers[0].Directory] }
+		cfg := twoCAs()
+		h.locked = map[string]error{cfg.Certs[0].Issuers[0].Directory: errors.New("input/output error")}
+		defer started(t, h.agent(cfg))()
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		if issued, reloads := h.count("www"); issued != 1 || reloads != 1 {
+			t.Errorf("%d issued and %d reloads within an hour, want one by the second issuer", issued, reloads)
+		}
+	})
+}
+
+// TestNobodyIsLeftWaitingForAPlaceAtACAThatNobodyAsksAnyMore: more certificates
+// wait for the first CA than it has places, and before their turn comes it is
+// clear that none is to ask it.
+func TestNobodyIsLeftWaitingForAPlaceAtACAThatNobodyAsksAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(90 * day)
+		h.issue = func(_ context.Context, c renew.Cert) error {
+			if c.Issuers[0].Name == "spare" {
+				return nil
+			}
+			time.Sleep(time.Second) // until all have come
+			h.set(func() { h.held = map[string]time.Time{c.Issuers[0].Directory: time.Now().Add(day)} })
+			return &renew.Failure{Op: "ordering", Class: renew.Limited, RetryAt: time.Now().Add(day), Err: errors.New("429")}
+		}
+		cfg := twoCAs()
+		for n := range 3 * limit(renew.Issue) {
+			c := cfg.Certs[0]
+			c.Name = fmt.Sprintf("www%d", n)
+			c.Names = []string{c.Name + ".example.com"}
+			cfg.Certs = append(cfg.Certs, c)
+		}
+		defer started(t, h.agent(cfg))()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		for _, c := range cfg.Certs {
+			if issued, _ := h.count(c.Name); issued != 1 {
+				t.Errorf("%s: %d issued, want one by the second issuer", c.Name, issued)
+			}
+		}
+	})
 }
 
 // TestAnOutageDoesNotForgetWhichNameIsDead: what the CA said of a name is known

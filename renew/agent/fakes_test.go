@@ -32,11 +32,13 @@ type host struct {
 
 	issue    func(ctx context.Context, c renew.Cert) error // before a certificate is made
 	hook     func(ctx context.Context, e hooks.Event) error
-	advise   func(*renew.Advice) // what the CA says
-	read     func(name string)   // when the versions are read
-	linked   func()              // when the live link is switched
-	lies     bool                // the reload returns 0 and does nothing
-	full     error               // what Record answers
+	advise   func(*renew.Advice)  // what the CA says
+	read     func(name string)    // when the versions are read
+	linked   func()               // when the live link is switched
+	lies     bool                 // the reload returns 0 and does nothing
+	full     error                // what Record answers
+	locked   map[string]error     // why an account can't be read, by directory
+	held     map[string]time.Time // until when an account is on hold, by directory
 	issued   map[string][]time.Time
 	enrolled []string // directories at which there is an account
 	reloads  map[string]int
@@ -76,6 +78,12 @@ func (h *host) LiveDir(name string) string             { return "/live/" + name 
 func (h *host) Account(directory, _ string) (store.Account, bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if err := h.locked[directory]; err != nil {
+		return store.Account{}, false, err
+	}
+	if until := h.held[directory]; !until.IsZero() {
+		return store.Account{HoldUntil: until}, true, nil
+	}
 	if !slices.Contains(h.enrolled, directory) {
 		return store.Account{}, false, nil
 	}

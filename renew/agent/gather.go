@@ -9,6 +9,7 @@ import (
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
 	"github.com/certvigil/certvigil/renew/install"
+	"github.com/certvigil/certvigil/renew/store"
 )
 
 // gathering is one look's reading of facts. A journal that the disk would not
@@ -83,9 +84,7 @@ func Gather(now time.Time, st Store, cfg *config.Config, c renew.Cert) (renew.Fa
 		return f, fmt.Errorf("reading the journal of %s: %w", c.Name, err)
 	}
 	f.Journal.Issued = issuances(c, f.Journal.Issued, versions)
-	if f.Standings, err = standings(st, cfg, c); err != nil {
-		return f, err
-	}
+	f.Standings = standings(st, cfg, c)
 	f.Earliest = renew.Earliest(versions)
 	f.Seen = strconv.Itoa(f.Live) + " " + strconv.FormatInt(f.ChangedAt.UnixNano(), 10)
 	if f.Held.N > 0 && len(c.Outputs) > 0 {
@@ -112,20 +111,21 @@ func gatherOutputs(st Store, c renew.Cert, f *renew.Facts) error {
 	return nil
 }
 
-// standings reads how this host stands with each issuer of c. An account of an
-// issuer after the first that can't be read is as good as none: the certificate
-// does not hang on it.
-func standings(st Store, cfg *config.Config, c renew.Cert) ([]renew.Standing, error) {
+// standings reads how this host stands with each issuer of c. An account that
+// can't be read is as good as none: the certificate does not hang on it. Whoever
+// is to use that account fails with the reason, a preflight tells it, and the
+// next issuer has its turn.
+func standings(st Store, cfg *config.Config, c renew.Cert) []renew.Standing {
 	var all []renew.Standing
-	for n, issuer := range c.Issuers {
+	for _, issuer := range c.Issuers {
 		i := cfg.Issuers[issuer.Name]
 		acc, _, err := st.Account(i.Directory, i.EAB.KeyID)
-		if err != nil && n == 0 {
-			return nil, fmt.Errorf("reading the account at %s: %w", i.Name, err)
+		if err != nil {
+			acc = store.Account{}
 		}
 		all = append(all, renew.Standing{HoldUntil: acc.HoldUntil, Registered: acc.URL != ""})
 	}
-	return all, nil
+	return all
 }
 
 // issuances adds to what the journal counted the versions that it missed: a

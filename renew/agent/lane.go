@@ -71,3 +71,20 @@ func (a *Agent) park(e *entry, l lane, now time.Time) {
 	}
 	q.put(e, end)
 }
+
+// unpark gives the places of lanes in which nothing is under way. Whoever ends
+// gives his place to one that waits; but where that one finds, at its look, that
+// it is to do something else, nobody may be left to call the next.
+func (a *Agent) unpark(now time.Time) {
+	for l, q := range a.parked {
+		if a.running[l] > 0 {
+			continue
+		}
+		for range min(limit(l.do), len(*q)) {
+			a.queue.put(q.take(), now)
+		}
+		if len(*q) == 0 {
+			delete(a.parked, l)
+		}
+	}
+}

@@ -106,6 +106,7 @@ func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 		a.wakeAll(now)
 	}
 	a.turned = now
+	a.unpark(now)
 	for ctx.Err() == nil && len(a.queue) > 0 && !a.queue[0].at.After(now) {
 		e := a.queue.take()
 		if a.running[lane{do: look}] >= limit(look) {

@@ -134,6 +134,14 @@ func (k *kept) stale(now time.Time, age time.Duration) bool {
 // fill fetches a list.
 func (l *Lists) fill(ctx context.Context, k *kept, q Query) {
 	defer close(k.done)
+	began := time.Now()
+	// A server that is slow to fail is left alone from then on, or everybody who
+	// asks would wait for it in turn.
+	defer func() {
+		if k.err != nil {
+			k.fetched = k.fetched.Add(time.Since(began))
+		}
+	}()
 	select {
 	case l.slots <- struct{}{}:
 		defer func() { <-l.slots }()

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -235,10 +236,36 @@ func TestAServerThatFailsIsLeftAloneForAMinute(t *testing.T) {
 	if n := asked.Load(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
-	_, _ = l.Look(t.Context(), noon.Add(time.Minute), ca.query(s.URL, 7))
+	_, _ = l.Look(t.Context(), noon.Add(2*time.Minute), ca.query(s.URL, 7)) // it took a moment to fail, which counts
 	if n := asked.Load(); n != 2 {
 		t.Errorf("asked %d times, want again after a minute", n)
 	}
+}
+
+type slow struct{ asked *int }
+
+func (s slow) RoundTrip(*http.Request) (*http.Response, error) {
+	*s.asked++
+	time.Sleep(fetchTimeout - time.Second)
+	return nil, errors.New("it breaks off")
+}
+
+// A server that takes a minute to fail does not take it from everybody.
+func TestTheMinuteBeginsWhenTheServerHasFailed(t *testing.T) {
+	ca := newAuthority(t, "CA", signing)
+	synctest.Test(t, func(t *testing.T) {
+		l, asked := New("test"), 0
+		l.client.Transport = slow{&asked}
+		for range 3 {
+			if _, err := l.Look(t.Context(), time.Now(), ca.query("http://ca.example/ca.crl", 7)); err == nil {
+				t.Error("no list, and no error")
+			}
+			time.Sleep(10 * time.Second)
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+	})
 }
 
 func TestWhatIsNotFetched(t *testing.T) {

@@ -31,7 +31,8 @@ type Found struct {
 
 // Find reads what lies at the paths of an output. It opens nothing that is not a
 // regular file, follows no symlink of someone who is not trusted with the path
-// (see [Write]), and reads a megabyte of each file at most.
+// (see [Write]), believes no file of such a one, and reads a megabyte of each at
+// most.
 func Find(o renew.Output, ours []store.Bundle) (Found, error) {
 	want, err := accessOf(o)
 	if err != nil {
@@ -43,12 +44,15 @@ func Find(o renew.Output, ours []store.Bundle) (Found, error) {
 		if path == "" {
 			continue
 		}
-		data, changed, err := readForeign(filepath.Clean(path), want.uid)
+		data, st, err := readForeign(filepath.Clean(path), want.uid)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if changed.After(found.ChangedAt) {
-			found.ChangedAt = changed
+		if st != nil && changedAt(st).After(found.ChangedAt) {
+			found.ChangedAt = changedAt(st)
+		}
+		if err == nil && !isPart(i, data, ours) {
+			err = trustedOwner(path, st, want.uid)
 		}
 		if err != nil {
 			found.Ours = false
@@ -99,35 +103,48 @@ func FindLive(dir string, ours []store.Bundle) (Found, error) {
 	return found, err
 }
 
-// readForeign reads a file whose directory is in good hands.
-func readForeign(path string, owner int) (data []byte, changed time.Time, err error) {
+// trustedOwner refuses a file of a user who is not trusted with the path: what
+// is adopted goes to every output, and he knows its key. A directory that a group
+// or everybody may make files in is no refusal of its own.
+func trustedOwner(path string, st fs.FileInfo, owner int) error {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("%s: who owns it can't be found out", path)
+	}
+	if uid := int(sys.Uid); uid != 0 && uid != os.Geteuid() && uid != owner {
+		return fmt.Errorf("%s belongs to user %d, who is not the output's owner", path, uid)
+	}
+	return nil
+}
+
+// readForeign reads a file whose directory is in good hands. st is nil where it
+// is not known.
+func readForeign(path string, owner int) (data []byte, st fs.FileInfo, err error) {
 	root, err := openParent(filepath.Dir(path), owner)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, nil, err
 	}
 	defer root.Close() // nothing is written through it
 	name := filepath.Base(path)
-	st, err := root.Lstat(name)
-	if err != nil {
-		return nil, time.Time{}, err
+	if st, err = root.Lstat(name); err != nil {
+		return nil, nil, err
 	}
-	changed = changedAt(st)
 	if err := replaceable(path, st); err != nil {
-		return nil, changed, err
+		return nil, st, err
 	}
 	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, changed, err
+		return nil, st, err
 	}
 	defer file.Close() // nothing was written
 	if opened, err := file.Stat(); err != nil || !os.SameFile(st, opened) {
-		return nil, changed, fmt.Errorf("%s was exchanged while it was read", path)
+		return nil, st, fmt.Errorf("%s was exchanged while it was read", path)
 	}
 	data, err = io.ReadAll(io.LimitReader(file, maxForeign+1))
 	if err == nil && len(data) > maxForeign {
 		err = fmt.Errorf("%s has more than %d bytes", path, maxForeign)
 	}
-	return data, changed, err
+	return data, st, err
 }
 
 // changedAt is when a file last changed in any way.

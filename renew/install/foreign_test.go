@@ -36,6 +36,13 @@ func TestFind(t *testing.T) {
 		{"another certificate", func(t *testing.T, o *renew.Output) {
 			must(t, os.WriteFile(o.Fullchain, []byte("theirs"), 0o644))
 		}, false, "new key\n", "theirs", ""},
+		{"another certificate, and a key of whoever may write there", func(t *testing.T, o *renew.Output) {
+			must(t, os.WriteFile(o.Key, []byte("a key that user 7 knows"), 0o600))
+			must(t, os.Chown(o.Key, 7, -1))
+		}, false, "", "", "belongs to user 7"},
+		{"ours, and made user 7's", func(t *testing.T, o *renew.Output) {
+			must(t, os.Chown(o.Key, 7, -1))
+		}, true, "new key\n", "new leaf\nnew chain\n", ""},
 		{"our key in the certificate's file", func(t *testing.T, o *renew.Output) {
 			must(t, os.WriteFile(o.Fullchain, newPair.Key, 0o644))
 		}, false, "new key\n", "new key\n", ""},

@@ -179,13 +179,17 @@ func (a *attempt) commit(o store.Order, answer []byte, old bool) (int, error) {
 	return version, nil
 }
 
+// maxFinalized is how often in one attempt an order is finalized that shows nothing
+// of it afterwards.
+const maxFinalized = 3
+
 // drive brings an order through its states (RFC 8555, section 7.1.6) to valid
 // and returns its certificate's URL.
 func (a *attempt) drive(o store.Order, order acme.Order) (string, error) {
 	var p pace
 	var err error
 	asked := o.URL // whose Retry-After counts
-	authorized, odd := false, false
+	authorized, odd, taken := false, false, 0
 	for {
 		again := true // ask for the order's state after a wait
 		switch order.Status {
@@ -198,10 +202,16 @@ func (a *attempt) drive(o store.Order, order acme.Order) (string, error) {
 				authorized, again, order.Status = true, false, acme.StatusReady
 			}
 		case acme.StatusReady:
+			if taken == maxFinalized {
+				return "", &garbled{"the order stays ready although the CA took what finalizes it"}
+			}
 			authorized = true
 			asked = order.Finalize
 			if order, err = a.finalize(o, order); err != nil {
 				return "", err
+			}
+			if order.Status != acme.StatusPending { // which is orderNotReady
+				taken++
 			}
 			again = order.Status != acme.StatusValid && order.Status != acme.StatusInvalid
 		case acme.StatusProcessing:

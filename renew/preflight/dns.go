@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/certvigil/certvigil/renew/probe"
 )
 
 // How a DNS server is asked.
@@ -85,7 +87,7 @@ func (r *resolver) askAll(ctx context.Context, q question) ([]dns.RR, error) {
 	for range dnsAttempts {
 		for _, server := range r.servers {
 			if r.silence(server) >= dnsAttempts {
-				failed = cmp.Or(failed, fmt.Errorf("%s: %w", server, errNoAnswer))
+				failed = cmp.Or(failed, fmt.Errorf("%s: %w", server, probe.ErrNoAnswer))
 				continue
 			}
 			reply, err := askOne(ctx, server, q)
@@ -116,7 +118,7 @@ func (r *resolver) silence(server string) int {
 func (r *resolver) heard(server string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.silent[server]++; !errors.Is(err, errNoAnswer) {
+	if r.silent[server]++; !errors.Is(err, probe.ErrNoAnswer) {
 		r.silent[server] = 0
 	}
 }
@@ -154,17 +156,17 @@ func exchange(ctx context.Context, network, server string, m *dns.Msg) (*dns.Msg
 	client := dns.Client{Net: network, Timeout: dnsTimeout, UDPSize: ednsSize}
 	conn, err := client.DialContext(ctx, server)
 	if err != nil {
-		return nil, brief(err)
+		return nil, probe.Brief(err)
 	}
 	defer conn.Close()
 	// The client waits for its own timeout, whatever becomes of ctx.
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
 	reply, _, err := client.ExchangeWithConnContext(ctx, m, conn)
 	if n, ok := errors.AsType[net.Error](err); ok && n.Timeout() {
-		return nil, errNoAnswer
+		return nil, probe.ErrNoAnswer
 	}
 	if err != nil {
-		return nil, brief(err)
+		return nil, probe.Brief(err)
 	}
 	if len(reply.Question) != 1 || !strings.EqualFold(reply.Question[0].Name, m.Question[0].Name) || reply.Question[0].Qtype != m.Question[0].Qtype {
 		return nil, errors.New("it answers another question")

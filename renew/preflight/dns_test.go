@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/probe"
 )
 
 func TestANameThatCannotBeResolvedIsTold(t *testing.T) {
@@ -93,7 +94,7 @@ func TestAServerThatIsSilentIsNotWaitedForAgainAndAgain(t *testing.T) {
 	r := newResolver("")
 	r.servers, r.err = []string{l.LocalAddr().String(), w.zone.Addr()}, nil
 	for range dnsAttempts {
-		r.heard(r.servers[0], errNoAnswer)
+		r.heard(r.servers[0], probe.ErrNoAnswer)
 	}
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeCAA} {
 		if _, err := r.ask(t.Context(), "www.example.com", kind); err != nil {
@@ -101,7 +102,7 @@ func TestAServerThatIsSilentIsNotWaitedForAgainAndAgain(t *testing.T) {
 		}
 	}
 	r.servers = r.servers[:1]
-	if _, err := r.ask(t.Context(), "example.com", dns.TypeA); !errors.Is(err, errNoAnswer) {
+	if _, err := r.ask(t.Context(), "example.com", dns.TypeA); !errors.Is(err, probe.ErrNoAnswer) {
 		t.Errorf("from a server that is silent: %v", err)
 	}
 	if err := l.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/probe"
 )
 
 const (
@@ -95,19 +96,19 @@ func (l *look) get(ctx context.Context, target *url.URL, at netip.AddrPort) (*ht
 	req.Header.Set("User-Agent", "certvigil preflight")
 	answer, err := transport.RoundTrip(req)
 	if err != nil {
-		return nil, "", fmt.Errorf("answers no HTTP: %w", timely(ctx, brief(err)))
+		return nil, "", fmt.Errorf("answers no HTTP: %w", timely(ctx, probe.Brief(err)))
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
 	if err != nil {
-		return nil, "", fmt.Errorf("breaks off: %w", timely(ctx, brief(err)))
+		return nil, "", fmt.Errorf("breaks off: %w", timely(ctx, probe.Brief(err)))
 	}
 	return answer, string(body), nil
 }
 
 func timely(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return errNoAnswer
+		return probe.ErrNoAnswer
 	}
 	return err
 }

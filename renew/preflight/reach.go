@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/probe"
 )
 
 // token is what is published for the time of a look, and fetched back.
@@ -134,8 +134,6 @@ type deadError struct{ error }
 
 func (e *deadError) Unwrap() error { return e.error }
 
-var errNoAnswer = errors.New("no answer in time")
-
 // dial connects to an address, within its own time.
 func dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -143,22 +141,7 @@ func dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", at.String())
 	if err != nil {
-		return nil, &deadError{brief(err)}
+		return nil, &deadError{probe.Brief(err)}
 	}
 	return conn, nil
-}
-
-// brief takes addresses and system calls out of an error of package net: the
-// address is told once, by whoever reports it.
-func brief(err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
-		if op.Timeout() {
-			return errNoAnswer
-		}
-		err = op.Err
-	}
-	if call, ok := errors.AsType[*os.SyscallError](err); ok {
-		return call.Err
-	}
-	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/probe"
 )
 
 // site is what answers at the http-01 port, until the test ends.
@@ -168,7 +169,7 @@ func TestEveryPortThatAnIssuerLooksAtIsTried(t *testing.T) {
 func TestAnAddressWithoutARouteIsNotCalledDead(t *testing.T) {
 	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 	other := netip.MustParseAddr("2001:db8::2")
-	noRoute, silent := &deadError{syscall.ENETUNREACH}, &deadError{errNoAnswer}
+	noRoute, silent := &deadError{syscall.ENETUNREACH}, &deadError{probe.ErrNoAnswer}
 	for _, tc := range []struct {
 		name      string
 		addresses []netip.Addr

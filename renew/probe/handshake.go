@@ -33,7 +33,8 @@ type dialError struct{ error }
 
 func (e dialError) Unwrap() error { return e.error }
 
-var errNoAnswer = errors.New("no answer in time")
+// ErrNoAnswer is in the error of what was not answered in its time.
+var ErrNoAnswer = errors.New("no answer in time")
 
 // handshake makes one new connection and returns what the server showed.
 func (p *Prober) handshake(ctx context.Context, addr netip.AddrPort, name string) (shown, error) {
@@ -42,7 +43,7 @@ func (p *Prober) handshake(ctx context.Context, addr netip.AddrPort, name string
 	var dialer net.Dialer
 	raw, err := dialer.DialContext(limited, "tcp", addr.String())
 	if err != nil {
-		return shown{}, dialError{fmt.Errorf("connecting: %w", brief(err))}
+		return shown{}, dialError{fmt.Errorf("connecting: %w", Brief(err))}
 	}
 	defer raw.Close()
 
@@ -65,9 +66,9 @@ func (p *Prober) handshake(ctx context.Context, addr netip.AddrPort, name string
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case limited.Err() != nil:
-		err = errNoAnswer
+		err = ErrNoAnswer
 	default:
-		err = brief(err)
+		err = Brief(err)
 	}
 	return shown{}, fmt.Errorf("TLS handshake: %w", err)
 }
@@ -97,12 +98,12 @@ func concrete(name string) string {
 	return name
 }
 
-// brief takes addresses and system calls out of an error of package net: the
+// Brief takes addresses and system calls out of an error of package net: the
 // address is told once, by whoever reports it.
-func brief(err error) error {
+func Brief(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
 		if op.Timeout() {
-			return errNoAnswer
+			return ErrNoAnswer
 		}
 		err = op.Err
 	}

@@ -538,7 +538,7 @@ func TestAServerThatHangsCostsOneTimeoutAndNotOneAName(t *testing.T) {
 
 func TestASilentAddressIsNotDialledForEveryName(t *testing.T) {
 	h := &host{}
-	h.note(dialError{errNoAnswer})
+	h.note(dialError{ErrNoAnswer})
 	if h.silent() == nil {
 		t.Error("an address that let a connection time out is dialled again at once")
 	}
@@ -548,7 +548,7 @@ func TestASilentAddressIsNotDialledForEveryName(t *testing.T) {
 	}
 	h = &host{}
 	h.note(nil)
-	h.note(errNoAnswer) // of a name that hangs where others are answered
+	h.note(ErrNoAnswer) // of a name that hangs where others are answered
 	if h.silent() != nil {
 		t.Error("one handshake that hung silences an address that answers others")
 	}

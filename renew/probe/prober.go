@@ -168,7 +168,7 @@ func (h *host) note(err error) {
 	switch {
 	case err == nil:
 		h.answered = true
-	case errors.Is(err, errNoAnswer) && (dial || !h.answered):
+	case errors.Is(err, ErrNoAnswer) && (dial || !h.answered):
 		h.since, h.err = time.Now(), err
 	}
 }

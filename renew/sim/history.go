@@ -3,6 +3,8 @@ package sim
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/certvigil/certvigil/renew"
 )
 
 // History is one host's fate: everything that decides how a run goes. The same
@@ -25,6 +27,8 @@ type plan struct {
 	Cut   bool          `json:"cut"`   // the CA's policy may shorten it
 	Names int           `json:"names"` //
 	Gone  bool          `json:"gone"`  // not simulated: it was shrunk away
+
+	own *renew.Cert // an operator's, whose policy it has; nil without
 }
 
 // every is how often it is renewed on schedule.

@@ -105,7 +105,7 @@ func newHost(fate History, opts Options) *host {
 	}
 	for i, p := range fate.Certs {
 		c := &cert{plan: p, index: i, serving: -1, dice: rand.New(rand.NewPCG(fate.Seed, uint64(fate.Host)<<20|uint64(i)))}
-		c.config = configOf(i, p, fate.Fallback)
+		c.config = p.as(configOf(i, p, fate.Fallback))
 		c.skip.to = [2]time.Duration{-1, -1}
 		h.certs = append(h.certs, c)
 		if !p.Gone {

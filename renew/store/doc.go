@@ -7,9 +7,9 @@
 // Files are added to it, never renamed.
 //
 //	.                                   0755
-//	lock                                0644  flock(2) is held by the process that may write; holds its pid for a person;
+//	lock                                0600  flock(2) is held by the process that may write; holds its pid for a person;
 //	                                          its date is the last sign of life
-//	starts                              0644  when that process and the last ones before it began, one RFC 3339 time a line
+//	starts                              0600  when that process and the last ones before it began, one RFC 3339 time a line
 //	accounts/                           0700
 //	accounts/<host>/<id>/               0700  <host>: of the ACME directory's URL, what is not [a-z0-9.-] as "_"
 //	                                          <id>: 16 hex digits of the SHA-256 of the URL, "\n" and the EAB key's id

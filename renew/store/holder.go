@@ -35,7 +35,7 @@ const (
 // noteStart puts the time before those of the starts before. Only who holds the
 // lock writes it.
 func noteStart(f Folder, now time.Time) error {
-	file, err := f.Root.OpenFile(startsFile, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
+	file, err := f.Root.OpenFile(startsFile, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, lockMode)
 	if err != nil {
 		return f.failed("open", startsFile, err)
 	}

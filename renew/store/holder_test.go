@@ -107,6 +107,24 @@ func TestALockThatTellsNothingIsHeldAllTheSame(t *testing.T) {
 	}
 }
 
+// Who may read a file may lock it: a lock file that was open to others is closed
+// to them by the next who takes it.
+func TestNobodyElseCanKeepTheAgentFromStarting(t *testing.T) {
+	dir := t.TempDir()
+	must(t, mustOpen(t, dir).Close())
+	for _, file := range []string{"lock", "starts"} {
+		must(t, os.Chmod(filepath.Join(dir, file), 0o644))
+	}
+	must(t, mustOpen(t, dir).Close())
+	for _, file := range []string{"lock", "starts"} {
+		st, err := os.Stat(filepath.Join(dir, file))
+		must(t, err)
+		if st.Mode().Perm() != 0o600 {
+			t.Errorf("%s is open to others: %s", file, st.Mode())
+		}
+	}
+}
+
 // Where the starts can't be noted down, that keeps nobody from starting.
 func TestStartsAreNoCondition(t *testing.T) {
 	dir := t.TempDir()

@@ -14,12 +14,17 @@ import (
 // ErrLocked is in the error of [Open] while another process has the directory.
 var ErrLocked = errors.New("another process has it open for writing")
 
-const lockFile = "lock"
+const (
+	lockFile = "lock"
+	// lockMode keeps others out: flock(2) asks for no more than a file that can be
+	// opened, and whoever holds this one keeps the agent from starting.
+	lockMode = 0o600
+)
 
 // acquire takes the lock. It is the kernel's and dies with the process; what is
 // in the file is for whoever looks, and a leftover of it locks nobody out.
 func acquire(f Folder) (*os.File, error) {
-	file, err := f.Root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
+	file, err := f.Root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, lockMode)
 	if err != nil {
 		return nil, f.failed("open", lockFile, err)
 	}
@@ -69,7 +74,7 @@ func onFile(file *os.File, do func(fd int) error) error {
 	return errors.Join(err, failed)
 }
 
-// label writes the pid, and lets everybody read it.
+// label writes the pid.
 func label(file *os.File, owner *Owner) error {
 	return rewrite(file, strconv.Itoa(os.Getpid())+"\n", owner)
 }
@@ -78,7 +83,7 @@ func label(file *os.File, owner *Owner) error {
 // crash in the middle leaves one that tells less.
 func rewrite(file *os.File, text string, owner *Owner) error {
 	_, err := file.WriteAt([]byte(text), 0)
-	err = errors.Join(err, file.Truncate(int64(len(text))), file.Chmod(0o644))
+	err = errors.Join(err, file.Truncate(int64(len(text))), file.Chmod(lockMode))
 	if owner != nil {
 		err = errors.Join(err, file.Chown(owner.UID, owner.GID))
 	}

@@ -28,7 +28,7 @@ func TestModesAreThoseOfTheSchema(t *testing.T) {
 	account, err := accountDir("https://ca.example:14000/dir", "")
 	must(t, err)
 	want := map[string]string{
-		".": "drwxr-xr-x", "lock": "-rw-r--r--", "starts": "-rw-r--r--",
+		".": "drwxr-xr-x", "lock": "-rw-------", "starts": "-rw-------",
 		"certs": "drwxr-xr-x", "certs/www": "drwxr-xr-x", "certs/www/versions": "drwxr-xr-x",
 		"certs/www/versions/1":               "drwxr-xr-x",
 		"certs/www/versions/1/privkey.pem":   "-rw-------",

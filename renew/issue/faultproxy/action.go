@@ -3,6 +3,7 @@ package faultproxy
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -147,9 +148,10 @@ func Duplicate() Action {
 // proxy itself.
 func Redirect(status int, to string) Action {
 	return Action{"redirect", func(c *call) {
-		if to != "" && to[0] == '/' {
-			to = c.p.absolute(to)
+		target := to // an action may act for several calls at once
+		if strings.HasPrefix(to, "/") {
+			target = c.p.absolute(to)
 		}
-		c.send(&answer{status: status, header: http.Header{"Location": {to}}})
+		c.send(&answer{status: status, header: http.Header{"Location": {target}}})
 	}}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ import (
 
 // The long forms of the tests: make faults.
 var (
+	sparse   = flag.Int("faults.sparse", 3, "of all pairs of a fault and an endpoint, one in so many")
 	rounds   = flag.Int("faults.rounds", 2, "how often each lie is told")
 	restarts = flag.Int("faults.restarts", 50, "restarts in the loop of restarts")
 	bodies   = flag.Int("faults.bodies", 300, "altered answers about renewal over the wire")
@@ -80,9 +82,25 @@ type host struct {
 
 func (w *town) host(p *faultproxy.Proxy) *host {
 	w.t.Helper()
-	h := &host{t: w.t, town: w, proxy: p, dir: w.t.TempDir()}
+	h := &host{t: w.t, town: w, proxy: p, dir: stateDir(w.t)}
 	w.t.Cleanup(h.stop)
 	return h
+}
+
+// stateDir is a new directory, in memory where there is such a file system:
+// thousands of attempts sync a dozen files each, and no power fails here.
+func stateDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "certvigil-faults-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // start is the start of a process: nothing but the disk is there from before.

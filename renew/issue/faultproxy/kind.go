@@ -210,4 +210,4 @@ func (a *atlas) learnCert(body []byte, names []string) {
 }
 
 // good tells whether an answer is one that Replay can repeat.
-func (ans *answer) good() bool { return ans.status < http.StatusBadRequest }
+func (a *answer) good() bool { return a.status < http.StatusBadRequest }

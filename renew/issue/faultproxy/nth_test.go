@@ -72,7 +72,9 @@ func (w *town) nth(n, times int, act faultproxy.Action) (met bool, err error) {
 	defer p.Close()
 	h := w.host(p)
 	defer h.stop()
-	h.timeout = 2 * time.Second
+	if act.String() == faultproxy.Hang().String() {
+		h.timeout = 2 * time.Second
+	}
 	h.start()
 	cert := h.cert("www", "a.example.com", "b.example.com")
 	failed := h.issue(w.t.Context(), cert, renew.Version{})

@@ -3,9 +3,14 @@ package faultproxy_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/issue/acmetest"
@@ -178,6 +183,35 @@ func TestARepeatedRequestDoesNoHarm(t *testing.T) {
 		if e.Asked != 2 {
 			t.Errorf("%s was sent on %d times", e.Kind, e.Asked)
 		}
+	}
+}
+
+// What an issuer never calls is known too.
+func TestRevocationIsKnown(t *testing.T) {
+	w := newTown(t, acmetest.Options{})
+	p := w.proxy(faultproxy.Options{Rules: []faultproxy.Rule{{Kind: faultproxy.Revoke, Do: faultproxy.Status(500, "", "no")}}})
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(p.TrustPEM())
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}, Timeout: 10 * time.Second}
+	answer, err := client.Get(p.DirectoryURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var dir struct{ RevokeCert, KeyChange string }
+	if err := json.NewDecoder(answer.Body).Decode(&dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range []string{dir.RevokeCert, dir.KeyChange} {
+		answer, err := client.Post(link, "application/jose+json", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+	}
+	past := p.History()
+	if n := len(past); n != 3 || past[1].Kind != faultproxy.Revoke || past[1].Status != 500 || past[1].Asked != 0 || past[2].Kind != faultproxy.KeyChange {
+		t.Errorf("%+v", past)
 	}
 }
 

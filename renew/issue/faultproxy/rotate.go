@@ -44,7 +44,7 @@ func (p *Proxy) unrotate(r *http.Request) (object, uri string) {
 		moves, object, _ = strings.Cut(rest, "/")
 		object = "/" + object
 	}
-	uri = (r.URL.RequestURI())
+	uri = r.URL.RequestURI()
 	if before, after, ok := strings.Cut(object, suffix); ok {
 		object, moves = before, after
 	}
