@@ -15,6 +15,7 @@ const (
 	adviseTries  = 5
 	shortest     = time.Second
 	slackPortion = 8
+	leastPortion = 60
 )
 
 // Backoff returns how long to wait after the count-th failure in a row of do,
@@ -41,6 +42,18 @@ func Backoff(now time.Time, do Do, count int, c Cert, f Facts) time.Duration {
 		longest = min(longest, max(shortest, slack/slackPortion))
 	}
 	return min(wait, longest)
+}
+
+// Hurried bounds the wait after a renewal that failed at the CA itself, and at no
+// name, by an eighth of what is left of the certificate: a CA that was down for
+// all of the slack and comes back on the last day is found in time. A name that
+// fails is not tried more often for that: CAs count it.
+func Hurried(now time.Time, wait time.Duration, c Cert, f Facts) time.Duration {
+	if !f.Held.valid(now) {
+		return wait
+	}
+	least := max(shortest, min(issueFirst, Slack(c, f)/leastPortion))
+	return min(wait, max(least, f.Held.End().Sub(now)/slackPortion))
 }
 
 // grow returns first × factor^(count-1), at most longest.

@@ -121,6 +121,26 @@ func TestStages(t *testing.T) {
 	}
 }
 
+// TestTheLastDayIsNotWaitedAway: a CA that was down for all of the slack and
+// comes back on the last day is asked in time.
+func TestTheLastDayIsNotWaitedAway(t *testing.T) {
+	for _, tc := range []struct{ life, left, want time.Duration }{
+		{90 * day, 29 * day, 24 * time.Hour},
+		{90 * day, 4 * day, 12 * time.Hour},
+		{90 * day, day, 3 * time.Hour},
+		{90 * day, time.Hour, 450 * time.Second},
+		{90 * day, time.Minute, time.Minute},
+		{time.Minute, 10 * time.Second, 1250 * time.Millisecond},
+		{time.Minute, 2 * time.Second, time.Second},
+	} {
+		c, f := wantCert(), servedAt(tc.life)
+		now := f.Held.NotAfter.Add(-tc.left)
+		if got := Hurried(now, Backoff(now, Issue, 9, c, f), c, f); got != tc.want {
+			t.Errorf("%s of %s left: %s, want %s", tc.left, tc.life, got, tc.want)
+		}
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	now := t0.Add(time.Second)
 	for _, tc := range []struct {

@@ -160,3 +160,22 @@ func TestAnOutageDoesNotForgetWhichNameIsDead(t *testing.T) {
 		}
 	})
 }
+
+// TestACAThatComesBackAtTheLastMomentIsFound: the waits of a day are over by
+// then.
+func TestACAThatComesBackAtTheLastMomentIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(90 * day)
+		a := h.agent(configOf("www"))
+		defer started(t, a)()
+		time.Sleep(time.Hour)
+		h.set(func() { h.issue = func(context.Context, renew.Cert) error { return errDown } })
+		end := report(t, a, "www").NotAfter
+		time.Sleep(time.Until(end.Add(-2 * time.Hour)))
+		h.set(func() { h.issue = func(context.Context, renew.Cert) error { return nil } })
+		time.Sleep(110 * time.Minute)
+		if r := report(t, a, "www"); r.Stage != renew.Served || r.Version != 2 {
+			t.Errorf("ten minutes before the end: %+v", r)
+		}
+	})
+}

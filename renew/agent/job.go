@@ -143,6 +143,9 @@ func (j *job) failAs(ctx context.Context, n *renew.Journal, t *renew.Trouble, er
 	}
 	now, class := j.clock(), renew.ClassOf(err)
 	wait := renew.Backoff(now, pacedAs(j.step.Do, class), t.Count+1, j.cert, j.facts)
+	if j.step.Do == renew.Issue && class == renew.Transient && len(namesOf(err)) == 0 {
+		wait = renew.Hurried(now, wait, j.cert, j.facts)
+	}
 	retryAt := now.Add(time.Duration(float64(wait) * j.parts.Drive.jitter(j.cert.Name)))
 	if f, ok := errors.AsType[*renew.Failure](err); ok && !f.RetryAt.IsZero() {
 		retryAt = f.RetryAt
@@ -154,6 +157,14 @@ func (j *job) failAs(ctx context.Context, n *renew.Journal, t *renew.Trouble, er
 	}
 	j.log.Log(ctx, level, "step failed", "step", j.step.Do, "reason", j.step.Reason, "class", class,
 		"attempt", t.Count, "next", retryAt, "err", err)
+}
+
+// namesOf lists the names that a failure is about.
+func namesOf(err error) []string {
+	if f, ok := errors.AsType[*renew.Failure](err); ok {
+		return f.Names
+	}
+	return nil
 }
 
 // pacedAs is the step by whose schedule a failure is tried again. Where this

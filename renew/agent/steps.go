@@ -53,8 +53,8 @@ func (j *job) refused(ctx context.Context, n *renew.Journal, asked renew.Cert, e
 	if j.failAs(ctx, n, &t, err); t.Count == n.Issuer(issuer).Count {
 		return
 	}
-	if f, ok := errors.AsType[*renew.Failure](err); ok && len(f.Names) > 0 {
-		t.Names = slices.Concat(j.step.Without, f.Names)
+	if names := namesOf(err); len(names) > 0 {
+		t.Names = slices.Concat(j.step.Without, names)
 	} else {
 		t.Names = was
 	}
