@@ -257,8 +257,8 @@ func retried(s Step, t Trouble, req Request) Step {
 func inPlace(f Facts) bool { return f.Held.N > 0 && f.Live == f.Held.N }
 
 // LiveProofs returns a proof for every endpoint and name that the configuration
-// lists, but for names that were left out, a zero one (but for address and name) where the live version was not
-// looked for yet.
+// lists, but for names that were left out: a zero one, but for address and name,
+// where the live version was not looked for yet.
 func LiveProofs(c Cert, f Facts) []Proof {
 	proofs := make([]Proof, 0, len(f.Journal.Proofs))
 	leftOut := LeftOut(c, f.Held)

@@ -36,6 +36,7 @@ type host struct {
 	read     func(name string)    // when the versions are read
 	linked   func()               // when the live link is switched
 	lies     bool                 // the reload returns 0 and does nothing
+	unread   error                // what Versions answers
 	full     error                // what Record answers
 	locked   map[string]error     // why an account can't be read, by directory
 	held     map[string]time.Time // until when an account is on hold, by directory
@@ -61,10 +62,10 @@ func newHost(lifetime time.Duration) *host {
 
 func (h *host) Versions(name string) ([]renew.Version, error) {
 	h.mu.Lock()
-	read, v := h.read, append([]renew.Version(nil), h.versions[name]...)
+	read, v, err := h.read, append([]renew.Version(nil), h.versions[name]...), h.unread
 	h.mu.Unlock()
 	read(name)
-	return v, nil
+	return v, err
 }
 
 func (h *host) Live(name string) (int, time.Time, error) {

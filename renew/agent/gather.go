@@ -37,7 +37,9 @@ func (g *gathering) facts(now time.Time) (renew.Facts, error) {
 		f.Earliest = g.built
 	}
 	f.Checking = g.checking
-	if g.request == nil && g.unsaved == nil && g.checkup == nil {
+	if err != nil || g.request == nil && g.unsaved == nil && g.checkup == nil {
+		// What could not be read is no journal: what is in hand stays there, until
+		// there is one that it can be added to.
 		return f, err
 	}
 	j := f.Journal
@@ -50,9 +52,7 @@ func (g *gathering) facts(now time.Time) (renew.Facts, error) {
 	if c := g.checkup; c != nil {
 		j.Preflight = j.Preflight.Next(c.began, c.cert, c.found)
 	}
-	if g.unsaved = &j; err != nil {
-		return f, err
-	}
+	g.unsaved = &j
 	f.Journal = j
 	f = renew.Believable(now, f)
 	// Power fails before this: the step is decided again from the artefacts, and

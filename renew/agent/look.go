@@ -44,7 +44,11 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 	}
 	var s *sight
 	a.parts.Drive.Start(look, func() { s = g.look(now) }, func() {
-		a.done <- outcome{entry: e, lane: l, unsaved: g.unsaved, sight: s}
+		o := outcome{entry: e, lane: l, unsaved: g.unsaved, sight: s}
+		if s.err != nil {
+			o.undone = &g
+		}
+		a.done <- o
 	})
 }
 

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -147,4 +149,29 @@ func TestPlanKeepsToTheWindow(t *testing.T) {
 	if renewals < 5 {
 		t.Errorf("%d renewals within a year", renewals)
 	}
+}
+
+// TestAWordThatComesWhileNothingCanBeReadCostsNoJournal: it waits until there is
+// something that it can be added to.
+func TestAWordThatComesWhileNothingCanBeReadCostsNoJournal(t *testing.T) {
+	h := newHost(90 * day)
+	during(t, h, []string{"www"}, func(a *Agent) {
+		time.Sleep(time.Hour)
+		h.set(func() { h.unread = errors.New("too many open files") })
+		asked := time.Now()
+		if err := a.Request("www", false); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		h.set(func() { h.unread = nil })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		j, err := h.Journal("www")
+		if err != nil || j.Request.At.Before(asked) {
+			t.Errorf("the operator's word was lost: %+v, %v", j.Request, err)
+		}
+		if _, reloads := h.count("www"); reloads != 1 || j.Placed.Version != 1 || len(j.Issued) != 1 {
+			t.Errorf("the journal was lost: %d reloads, %+v", reloads, j)
+		}
+	})
 }

@@ -145,6 +145,7 @@ type outcome struct {
 	lane    lane
 	unsaved *renew.Journal // the journal, where the disk would not take it
 	sight   *sight         // of a look
+	undone  *gathering     // of a look that failed: what it had in hand is still to be done
 	checkup *checkup       // of a preflight, which is neither
 }
 
@@ -162,6 +163,9 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 	a.running[o.lane]--
 	name := e.cert.Name
 	e.busy = ""
+	if o.undone != nil && !e.gone {
+		a.takeBack(name, *o.undone)
+	}
 	switch {
 	case e.gone:
 		a.drop(name, e)
@@ -180,6 +184,17 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 		if e := q.take(); e != nil {
 			a.queue.put(e, now)
 		}
+	}
+}
+
+// takeBack keeps what a look that failed had in hand, but for what has come
+// since.
+func (a *Agent) takeBack(name string, g gathering) {
+	if _, newer := a.requests[name]; !newer && g.request != nil {
+		a.requests[name] = *g.request
+	}
+	if _, newer := a.checkups[name]; !newer && g.checkup != nil {
+		a.checkups[name] = *g.checkup
 	}
 }
 

@@ -52,8 +52,9 @@ func (o Options) filled() Options {
 	return o
 }
 
-// Run looks at the certificates of cfg. It returns within o.Timeout: a file system that does not answer is an error, as is a state
-// directory that can't be read. One that does not exist is a finding.
+// Run looks at the certificates of cfg. It returns within o.Timeout: a file
+// system that does not answer is an error, as is a state directory that can't be
+// read. One that does not exist is a finding.
 func Run(ctx context.Context, now time.Time, cfg *config.Config, o Options) (Result, error) {
 	o = o.filled()
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout-o.Timeout/10)

@@ -10,9 +10,9 @@ import (
 )
 
 // Around stands around one change of the disk: it makes the change by calling
-// do, and what it returns is what became of it. Op is create, chown, chmod,
-// write, sync, mkdir, syncdir,
-// symlink, rename or remove; path is absolute, for rename the new one.
+// do, and what it returns is what became of it. Op is create, chown, chmod, write,
+// sync, mkdir, syncdir, symlink, rename or remove; path is absolute, for rename the
+// new one.
 type Around func(op, path string, do func() error) error
 
 // Owner is who a file is to belong to; -1 leaves the user or the group as it is.
