@@ -99,6 +99,7 @@ type Agent struct {
 	queue    queue
 	parked   map[lane]*queue
 	running  map[lane]int
+	ended    map[lane]time.Time       // when a look or step of it last did
 	looking  map[*entry]bool          // whose facts are being read
 	turned   time.Time                // when the last turn began
 	looked   time.Time                // when a look last ended
@@ -120,7 +121,7 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 	parts.Drive = parts.Drive.orReal()
 	a := &Agent{
 		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, mostRunning),
-		entries: map[string]*entry{}, parked: map[lane]*queue{}, running: map[lane]int{}, looking: map[*entry]bool{},
+		entries: map[string]*entry{}, parked: map[lane]*queue{}, running: map[lane]int{}, ended: map[lane]time.Time{}, looking: map[*entry]bool{},
 		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
 		checkups: map[string]checkup{},
 	}

@@ -75,9 +75,10 @@ func (a *Agent) park(e *entry, l lane, now time.Time) {
 // unpark gives the places of lanes in which nothing is under way. Whoever ends
 // gives his place to one that waits; but where that one finds, at its look, that
 // it is to do something else, nobody may be left to call the next.
+// Those who were just called are at their look, and come first.
 func (a *Agent) unpark(now time.Time) {
 	for l, q := range a.parked {
-		if a.running[l] > 0 {
+		if a.running[l] > 0 || now.Sub(a.ended[l]).Abs() < samePace {
 			continue
 		}
 		for range min(limit(l.do), len(*q)) {

@@ -161,6 +161,7 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 		return
 	}
 	a.running[o.lane]--
+	a.ended[o.lane] = now
 	name := e.cert.Name
 	e.busy = ""
 	if o.undone != nil && !e.gone {
