@@ -73,6 +73,23 @@ func TestAYearWithoutALapse(t *testing.T) {
 	}
 }
 
+// TestOldVersionsGoWhereNobodyProves: without an endpoint no proof ever says
+// that the old ones are not served any more.
+func TestOldVersionsGoWhereNobodyProves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(160 * time.Hour)
+		cfg := configOf("www")
+		cfg.Certs[0].Endpoints = nil
+		a := h.agent(cfg)
+		defer started(t, a)()
+		time.Sleep(60 * day)
+		v, _ := h.Versions("www")
+		if issued, _ := h.count("www"); issued < 10 || len(v) > keepVersions {
+			t.Errorf("%d of %d versions are kept", len(v), issued)
+		}
+	})
+}
+
 func TestACADownForTwoThirdsOfTheSlackCostsNothing(t *testing.T) {
 	h := newHost(90 * day)
 	during(t, h, []string{"www"}, func(a *Agent) {

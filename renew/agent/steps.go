@@ -130,8 +130,12 @@ func (j *job) install(ctx context.Context) {
 			n.Hooks[name] = h
 		}
 	})
-	if err == nil {
-		j.log.Info("installed", "version", held.N, "reason", j.step.Reason)
+	if err != nil {
+		return
+	}
+	j.log.Info("installed", "version", held.N, "reason", j.step.Reason)
+	if len(j.cert.Endpoints) == 0 {
+		j.prune(nil) // no proof will come that could say what is still served
 	}
 }
 
