@@ -110,8 +110,12 @@ func TestDecide(t *testing.T) {
 			f.Newest = Version{N: 2, Fault: Unreadable}
 		}, Issue, time.Time{}, Unreadable},
 		{"the live pair is broken and all that is left has expired: the server keeps what it has loaded", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
 			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
 		}, Issue, time.Time{}, Unreadable},
+		{"what it has loaded has ended too: a whole pair, or nginx does not start", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
+		}, Install, time.Time{}, InstallPending},
 		{"nothing is live and what there is has expired: better than no file at all", t0.Add(91 * day), func(c *Cert, f *Facts) {
 			f.Live = 0
 		}, Install, time.Time{}, InstallPending},
