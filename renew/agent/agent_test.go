@@ -84,7 +84,8 @@ func TestOldVersionsGoWhereNobodyProves(t *testing.T) {
 		defer started(t, a)()
 		time.Sleep(60 * day)
 		v, _ := h.Versions("www")
-		if issued, _ := h.count("www"); issued < 10 || len(v) > keepVersions {
+		// One more may have been issued at this moment, and be installed in the next.
+		if issued, _ := h.count("www"); issued < 10 || len(v) > keepVersions+1 {
 			t.Errorf("%d of %d versions are kept", len(v), issued)
 		}
 	})
