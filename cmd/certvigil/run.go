@@ -42,7 +42,7 @@ agent within five seconds.`,
 
 // gcPercent trades a little CPU, of which the agent uses next to none, for the
 // memory that it keeps resident for months.
-const gcPercent = 50
+const gcPercent = 20
 
 // run wires the rooms in the order in which they depend on each other, serves
 // until ctx ends, and takes them down in reverse.
