@@ -2,9 +2,9 @@ package renew
 
 import "time"
 
-// clockSlack is how far the clocks of two CAs, or ours and one's, may differ
-// without anything being wrong.
-const clockSlack = 5 * time.Minute
+// ClockTolerance is how far this host's clock and a CA's, or those of two CAs,
+// may be apart without anything being wrong.
+const ClockTolerance = 5 * time.Minute
 
 // Earliest returns the latest moment that the pairs themselves show to have
 // come: each was valid when it was issued, so a clock that says less is wrong.
@@ -20,5 +20,5 @@ func Earliest(versions []Version) time.Time {
 	if at.IsZero() {
 		return at
 	}
-	return at.Add(-clockSlack)
+	return at.Add(-ClockTolerance)
 }

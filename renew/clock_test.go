@@ -12,8 +12,8 @@ func TestAClockThatIsBehindIssuesNothing(t *testing.T) {
 		built time.Time
 		want  time.Time // zero: at once
 	}{
-		{"1970 at boot", time.Unix(0, 0), time.Time{}, t0.Add(-clockSlack)},
-		{"40 days back", t0.Add(-40 * day), time.Time{}, t0.Add(-clockSlack)},
+		{"1970 at boot", time.Unix(0, 0), time.Time{}, t0.Add(-ClockTolerance)},
+		{"40 days back", t0.Add(-40 * day), time.Time{}, t0.Add(-ClockTolerance)},
 		{"a CA whose clock is a little ahead", t0.Add(-4 * time.Minute), time.Time{}, time.Time{}},
 		{"before the program was made", t0.Add(day), t0.Add(2 * day), t0.Add(2 * day)},
 		{"right", t0.Add(day), t0.Add(-day), time.Time{}},

@@ -6,12 +6,9 @@ import (
 	"net/http"
 	"sync"
 	"time"
-)
 
-// clockTolerance is how far this host's clock may be from the CA's for an order
-// to be placed. A certificate that was accepted by a wrong clock would be
-// expired, or not valid yet, for everybody else.
-const clockTolerance = 5 * time.Minute
+	"github.com/certvigil/certvigil/renew"
+)
 
 // clock is what the CA's Date headers (RFC 9110, section 6.6.1) say of the time.
 type clock struct {
@@ -43,10 +40,11 @@ func (c *clock) ahead() time.Duration {
 	return time.Now().Round(0).Sub(c.said.Add(time.Since(c.at)))
 }
 
-// checkClock refuses to order while this host's clock can't be right. A machine
+// checkClock refuses to order while this host's clock can't be right: what a wrong
+// clock accepts is expired, or not valid yet, for everybody else. A machine
 // that slept looks as if its clock had jumped, so the CA is asked before.
 func (s *session) checkClock(ctx context.Context) error {
-	if s.clock.ahead().Abs() <= clockTolerance {
+	if s.clock.ahead().Abs() <= renew.ClockTolerance {
 		return nil
 	}
 	value, err := retry(ctx, func() (string, error) { return s.newNonce(ctx) })
@@ -55,7 +53,7 @@ func (s *session) checkClock(ctx context.Context) error {
 	}
 	s.nonces.put(value)
 	ahead := s.clock.ahead()
-	if ahead.Abs() <= clockTolerance {
+	if ahead.Abs() <= renew.ClockTolerance {
 		return nil
 	}
 	direction := "ahead of"

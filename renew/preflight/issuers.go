@@ -4,15 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/issue"
 )
-
-// clockTolerance is how far this host's clock may be from the CA's. Beyond it,
-// what the agent holds to be due, valid or expired is not.
-const clockTolerance = 5 * time.Minute
 
 // issuers looks how every CA stands, and the account there.
 func (l *look) issuers(ctx context.Context) []renew.Obstacle {
@@ -34,7 +29,7 @@ func (l *look) issuer(ctx context.Context, issuer renew.Issuer) []renew.Obstacle
 			Detail: fmt.Sprintf("the CA does not offer it; there are: %s", quote(fmt.Sprint(ca.Profiles))),
 			Remedy: "Configure one of those, or none."})
 	}
-	if ca.Ahead.Abs() > clockTolerance {
+	if ca.Ahead.Abs() > renew.ClockTolerance {
 		found = append(found, renew.Obstacle{Reason: renew.ClockOff, Subject: "clock", Issuer: issuer.Name,
 			Detail: fmt.Sprintf("the CA's clock is %s %s this host's", ca.Ahead.Abs(), map[bool]string{true: "ahead of", false: "behind"}[ca.Ahead > 0]),
 			Remedy: "Set this host's clock, and keep it set (timedatectl, chrony)."})

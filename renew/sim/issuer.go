@@ -44,9 +44,6 @@ const (
 	validateTime = 5 * time.Second
 )
 
-// clockTolerance is as package issue has it.
-const clockTolerance = 5 * time.Minute
-
 func failure(class renew.Class, text string) *renew.Failure {
 	return &renew.Failure{Op: "ordering", Class: class, Err: errors.New(text)}
 }
@@ -74,7 +71,7 @@ func (p *process) Issue(_ context.Context, cc renew.Cert, held renew.Version, wh
 	if err := p.signIn(c, ca); err != nil {
 		return 0, err
 	}
-	if h.offset.Abs() > clockTolerance && !h.opts.Planted.is(clockTrusted) {
+	if h.offset.Abs() > renew.ClockTolerance && !h.opts.Planted.is(clockTrusted) {
 		return 0, errClock
 	}
 	q := p.asking(ca, cc, held, why)
