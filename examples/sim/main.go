@@ -101,13 +101,13 @@ func tell(model sim.Model, f flags, length time.Duration, opts sim.Options, w io
 
 func fleet(ctx context.Context, model sim.Model, f flags, length time.Duration, opts sim.Options, w io.Writer) bool {
 	begun, said := time.Now(), time.Now()
-	r := sim.Fleet{Model: model, First: f.first, Seeds: f.seeds, Certs: f.certs, Length: length, Options: opts}.
-		Run(ctx, func(r sim.Result) {
-			if time.Since(said) > 10*time.Second {
-				said = time.Now()
-				fmt.Fprintf(os.Stderr, "%.0f certificate-years, %d preventable lapses, %d unheard\n", r.Years, len(r.Harm), len(r.Unheard))
-			}
-		})
+	all := sim.Fleet{Model: model, First: f.first, Seeds: f.seeds, Certs: f.certs, Length: length, Options: opts}
+	r := all.Run(ctx, func(r sim.Result) {
+		if time.Since(said) > 10*time.Second {
+			said = time.Now()
+			fmt.Fprintf(os.Stderr, "%.0f certificate-years, %d preventable lapses, %d unheard\n", r.Years, len(r.Harm), len(r.Unheard))
+		}
+	})
 	took := time.Since(begun)
 	fmt.Fprint(w, r.Summary())
 	fmt.Fprintf(w, "%.0f certificate-years in %s: %.0f a minute\n", r.Years, took.Round(time.Millisecond), r.Years/took.Minutes())
@@ -120,9 +120,9 @@ func fleet(ctx context.Context, model sim.Model, f flags, length time.Duration, 
 		fmt.Fprintln(w, found)
 	}
 	if len(bad) == 0 {
-		return true
+		return r.Good()
 	}
-	fate := model.Histories(bad[0].Seed, f.certs, length)[bad[0].Host]
+	fate := all.History(bad[0].Seed, bad[0].Host)
 	fmt.Fprintln(w, "\nThe first of these, shrunk:")
 	sim.Tell(w, sim.Shrink(fate, opts, sim.Harmed, shrinkTries), opts, mostTold)
 	return false
