@@ -140,7 +140,7 @@ func braked(c Cert, f Facts) time.Time {
 		return time.Time{}
 	}
 	set := c.Set()
-	issued := make([]Issuance, 0, 32) // more than the journal keeps
+	issued := make([]Issuance, 0, len(f.Journal.Issued))
 	for _, i := range f.Journal.Issued {
 		if i.Set == set {
 			issued = append(issued, i)

@@ -155,6 +155,9 @@ func (j *job) failAs(ctx context.Context, n *renew.Journal, t *renew.Trouble, er
 	if class == renew.Refused || class == renew.Config || class == renew.Bug {
 		level = slog.LevelError
 	}
+	if j.step.Do == renew.LookUp {
+		level = slog.LevelDebug // it stops nothing, and Health tells what lasts for days
+	}
 	j.log.Log(ctx, level, "step failed", "step", j.step.Do, "reason", j.step.Reason, "class", class,
 		"attempt", t.Count, "next", retryAt, "err", err)
 }

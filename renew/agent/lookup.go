@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -18,7 +17,7 @@ func (j *job) lookUp(ctx context.Context) {
 	wait := renew.NextLookUp(now, held, a.NextUpdate)
 	j.record(func(n *renew.Journal) {
 		if err != nil {
-			j.failQuietly(ctx, n, err)
+			j.fail(ctx, n, err)
 			return
 		}
 		// Hosts that were set up together do not ask together.
@@ -55,17 +54,4 @@ func (j *job) revocation(ctx context.Context) (crl.Answer, error) {
 	return j.parts.Lists.Look(ctx, j.clock(), crl.Query{
 		URL: r.URL, Issuer: r.Issuer, Serial: r.Serial, MaxAge: renew.NextLookUp(j.clock(), j.facts.Held, time.Time{}) / 2,
 	})
-}
-
-// failQuietly enters a failure without a line in the log that a human would
-// read: it stops nothing.
-func (j *job) failQuietly(ctx context.Context, n *renew.Journal, err error) {
-	if errors.Is(context.Cause(ctx), context.Canceled) {
-		return // we are being stopped
-	}
-	now := j.clock()
-	wait := renew.Backoff(now, renew.LookUp, n.LookUp.Count+1, j.cert, j.facts)
-	retryAt := now.Add(time.Duration(float64(wait) * j.parts.Drive.jitter(j.cert.Name)))
-	n.LookUp = n.LookUp.Fail(now, retryAt, renew.Transient, err.Error())
-	j.log.Debug("step failed", "step", j.step.Do, "attempt", n.LookUp.Count, "next", retryAt, "err", err)
 }

@@ -103,7 +103,7 @@ func (a *Agent) tell(before []renew.Obstacle, c *checkup) {
 			return b.Reason == o.Reason && b.Subject == o.Subject && b.Issuer == o.Issuer
 		})
 		if !known {
-			log.Log(context.Background(), slog.LevelWarn, "would stop a renewal", "reason", o.Reason, "subject", o.Subject,
+			log.Warn("would stop a renewal", "reason", o.Reason, "subject", o.Subject,
 				"issuer", o.Issuer, "detail", o.Detail)
 		}
 	}
