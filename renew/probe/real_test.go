@@ -26,6 +26,7 @@ import (
 type realServer struct {
 	name      string
 	protocols []string
+	proxied   string // which of them is also spoken at a port that expects a PROXY header; empty: none
 	start     func(t *testing.T, s site) []string
 }
 
@@ -37,13 +38,13 @@ type site struct {
 }
 
 var realServers = []realServer{
-	{"dovecot", []string{"imap", "pop3", "sieve", "lmtp"}, dovecot},
-	{"postfix", []string{"smtp", "submission"}, postfix},
-	{"postgresql", []string{"postgres"}, postgresql},
-	{"mariadb", []string{"mysql"}, mariadb},
-	{"slapd", []string{"ldap"}, slapd},
-	{"vsftpd", []string{"ftp"}, vsftpd},
-	{"prosody", []string{"xmpp", "xmpp-server"}, prosody},
+	{"dovecot", []string{"imap", "pop3", "sieve", "lmtp"}, "imap", dovecot},
+	{"postfix", []string{"smtp", "submission"}, "smtp", postfix},
+	{"postgresql", []string{"postgres"}, "", postgresql},
+	{"mariadb", []string{"mysql"}, "", mariadb},
+	{"slapd", []string{"ldap"}, "", slapd},
+	{"vsftpd", []string{"ftp"}, "", vsftpd},
+	{"prosody", []string{"xmpp", "xmpp-server"}, "", prosody},
 }
 
 func TestRealServersAreProved(t *testing.T) {
@@ -55,7 +56,7 @@ func TestRealServersAreProved(t *testing.T) {
 		}
 		t.Run(server.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, cert, server.protocols)
+			s := newSite(t, cert, append(server.protocols, "proxied"))
 			run(t, s, server.start(t, s))
 			for _, protocol := range server.protocols {
 				ep := renew.Endpoint{Address: loopback(s.ports[protocol]), Protocol: protocol}
@@ -64,6 +65,12 @@ func TestRealServersAreProved(t *testing.T) {
 				}
 				if got := (&Prober{}).Prove(t.Context(), ep, []string{"www.example.com"}, 1, want(old), 0)[0]; got.Served || got.Unverifiable {
 					t.Errorf("%s, looking for another certificate: %+v", protocol, got)
+				}
+			}
+			for version := 1; server.proxied != "" && version <= 2; version++ {
+				ep := renew.Endpoint{Address: loopback(s.ports["proxied"]), Protocol: server.proxied, ProxyProtocol: version}
+				if got := (&Prober{}).Prove(t.Context(), ep, []string{"www.example.com"}, 1, want(cert), 2*patient)[0]; !got.Served {
+					t.Errorf("%s behind PROXY, version %d: %+v\n%s", ep.Protocol, version, got, logOf(s))
 				}
 			}
 		})
@@ -238,6 +245,8 @@ smtpd_tls_loglevel = 1
 127.0.0.1:$submission inet n - n - - smtpd
   -o syslog_name=submission
   -o smtpd_tls_security_level=encrypt
+127.0.0.1:$proxied inet n - n - - smtpd
+  -o smtpd_upstream_proxy_protocol=haproxy
 tlsmgr unix - - n 1000? 1 tlsmgr
 anvil unix - - n - 1 anvil
 rewrite unix - - n - - trivial-rewrite
@@ -306,6 +315,7 @@ base_dir = $dir/run
 state_dir = $dir/state
 log_path = $dir/log
 listen = 127.0.0.1
+haproxy_trusted_networks = 127.0.0.1
 protocols = imap pop3 sieve lmtp
 ssl = yes
 service imap-login {
@@ -314,6 +324,10 @@ service imap-login {
   }
   inet_listener imaps {
     port = 0
+  }
+  inet_listener imap_proxied {
+    port = $proxied
+    haproxy = yes
   }
 }
 service pop3-login {
