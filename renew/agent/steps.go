@@ -216,7 +216,7 @@ func (j *job) patience() time.Duration {
 }
 
 func (j *job) verify(ctx context.Context) {
-	want := probe.Want{Fingerprint: j.facts.Held.Fingerprint, ChainDigest: j.facts.Held.ChainDigest, KeyType: j.facts.Held.KeyType}
+	want := probe.WantOf(j.facts.Held)
 	var proofs []renew.Proof
 	for _, e := range j.cert.Endpoints {
 		proofs = append(proofs, j.parts.Prober.Prove(ctx, e, e.NamesOr(j.cert.Names), j.facts.Live, want, j.patience())...)

@@ -47,6 +47,11 @@ type Want struct {
 	KeyType renew.KeyType
 }
 
+// WantOf is what to look for of a version.
+func WantOf(v renew.Version) Want {
+	return Want{Fingerprint: v.Fingerprint, ChainDigest: v.ChainDigest, KeyType: v.KeyType}
+}
+
 // Prove asks the endpoint for every name, on every address that its host has,
 // until all show what is wanted or patience is over, and returns one proof a
 // name. An endpoint with names of its own is asked for those instead, and one
