@@ -8,11 +8,15 @@ import (
 	"time"
 )
 
+// maxLinks bounds how far a chain is followed: signatures cost time, and a server
+// may send hundreds of certificates.
+const maxLinks = 16
+
 // path follows the chain from the leaf to the last certificate sent whose issuer
 // was not, whatever the order; what nobody needs is left out.
 func path(chain []*x509.Certificate) []*x509.Certificate {
 	linked := chain[:1:1]
-	for {
+	for len(linked) < maxLinks {
 		last := linked[len(linked)-1]
 		i := slices.IndexFunc(chain, func(c *x509.Certificate) bool {
 			return !slices.ContainsFunc(linked, c.Equal) && bytes.Equal(c.RawSubject, last.RawIssuer) && last.CheckSignatureFrom(c) == nil
@@ -22,6 +26,7 @@ func path(chain []*x509.Certificate) []*x509.Certificate {
 		}
 		linked = append(linked, chain[i])
 	}
+	return linked
 }
 
 func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }

@@ -278,6 +278,29 @@ func TestADialogueBeforeTLSHasMoreTime(t *testing.T) {
 	}
 }
 
+func TestAServerIsTalkedToTwiceAtOnceAtMost(t *testing.T) {
+	cert := newAuthority(t).issue(t, soon(), "www.example.com")
+	var now, most atomic.Int64
+	address, _ := serveTurns(t, dialogues()["pop3"], &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		defer now.Add(-1)
+		for n := now.Add(1); ; {
+			if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
+				break
+			}
+		}
+		<-time.After(5 * time.Millisecond) // long enough for others to be there at the same time
+		return cert, nil
+	}})
+	for _, p := range (&Prober{}).Prove(t.Context(), renew.Endpoint{Address: address, Protocol: "pop3"}, make([]string, 10), 1, want(cert), 0) {
+		if !p.Served {
+			t.Errorf("%+v", p)
+		}
+	}
+	if n := most.Load(); n > fewer {
+		t.Errorf("up to %d at once, want %d at most", n, fewer)
+	}
+}
+
 func TestAServerThatSpeaksFirstAtATLSEndpointIsQuoted(t *testing.T) {
 	address := refuse(t, []turn{{"", "220 mail.example.com ESMTP\r\n"}})
 	got := prove(t, &Prober{}, address, "www.example.com", Want{}, 0)
