@@ -8,12 +8,12 @@ import (
 func TestAnEndpointWithoutSNIIsProvedForNoName(t *testing.T) {
 	c, f := wantCert(), servedAt(90*day)
 	c.Endpoints = append(c.Endpoints, Endpoint{Address: c.Endpoints[0].Address, NoSNI: true})
-	proofs := LiveProofs(c, f)
+	proofs := slices.Collect(LiveProofs(&c, &f))
 	if len(proofs) != 2 || !proofs[0].Served || proofs[1].Served || proofs[1].Where() != "127.0.0.1:443 without SNI" {
 		t.Fatalf("got %+v", proofs)
 	}
 	f.Journal.Proofs = append(f.Journal.Proofs, Proof{Address: "127.0.0.1:443", Version: f.Live, Served: true})
-	if proofs = LiveProofs(c, f); !proofs[1].Served || StageOf(c, f) != Served {
+	if proofs = slices.Collect(LiveProofs(&c, &f)); !proofs[1].Served || StageOf(&c, &f) != Served {
 		t.Errorf("got %+v", proofs)
 	}
 }
