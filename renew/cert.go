@@ -70,13 +70,6 @@ func (o Output) Paths() []string {
 	return slices.DeleteFunc([]string{o.Fullchain, o.Cert, o.Chain, o.Key}, func(p string) bool { return p == "" })
 }
 
-// Endpoint is an address at which the certificate must be seen.
-type Endpoint struct {
-	Address  string   // host:port; every address that the host resolves to is tried
-	Protocol string   // "tls"
-	Names    []string // the names to ask for; empty means every name of the certificate
-}
-
 // Set identifies the exact set of names that the certificate covers, in
 // whatever order: CAs count their limits by it.
 func (c Cert) Set() string { return nameSet(c.Names) }

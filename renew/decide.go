@@ -289,14 +289,6 @@ func proofOf(f *Facts, address, name string, place int) Proof {
 	return Proof{Address: address, Name: name}
 }
 
-// NamesOr returns the names to ask the endpoint for: its own, or all.
-func (e Endpoint) NamesOr(all []string) []string {
-	if len(e.Names) > 0 {
-		return e.Names
-	}
-	return all
-}
-
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

@@ -198,10 +198,13 @@ func deployHealth(now time.Time, c *Cert, f *Facts) []Finding {
 func proofHealth(now time.Time, c *Cert, f *Facts) []Finding {
 	var found []Finding
 	for p := range LiveProofs(c, f) {
+		if p.Untrusted != "" {
+			found = append(found, Finding{Attention, UntrustedRoot, p.Where() + ": " + p.Untrusted})
+		}
 		if p.Served || p.CheckedAt.IsZero() {
 			continue
 		}
-		where := p.Address + " for " + p.Name + ": " + p.Error
+		where := p.Where() + ": " + p.Error
 		if p.Unverifiable {
 			found = append(found, Finding{Attention, Unverifiable, where})
 			continue

@@ -80,12 +80,13 @@ type HookRecord struct {
 // Proof is what one endpoint answered for one name.
 type Proof struct {
 	Address      string    `json:"address"`
-	Name         string    `json:"name"`
+	Name         string    `json:"name"`    // that was asked for; empty without SNI
 	Version      int       `json:"version"` // the version looked for
 	Served       bool      `json:"served"`
 	Unverifiable bool      `json:"unverifiable,omitempty"` // no handshake could be made
 	Fingerprint  string    `json:"fingerprint_sha256,omitempty"`
-	NotAfter     time.Time `json:"not_after,omitzero"` // of the leaf that was served
+	NotAfter     time.Time `json:"not_after,omitzero"`  // of what was served: the leaf, or an intermediate that ends before it
+	Untrusted    string    `json:"untrusted,omitempty"` // why the endpoint's clients do not trust what was served
 	Error        string    `json:"error,omitempty"`
 	CheckedAt    time.Time `json:"checked_at"`
 }

@@ -65,8 +65,9 @@ type HookReport struct {
 	LastError    string `json:"last_error"`
 }
 
-// EndpointReport is what one endpoint answered for one name. CheckedAt is zero
-// where it was not asked for this version yet.
+// EndpointReport is what one endpoint answered for one name, which is empty where
+// it is asked for none. CheckedAt is zero where it was not asked for this version
+// yet.
 type EndpointReport struct {
 	Address      string    `json:"address"`
 	Name         string    `json:"name"`
@@ -75,6 +76,7 @@ type EndpointReport struct {
 	Fingerprint  string    `json:"fingerprint_sha256"`
 	NotAfter     time.Time `json:"not_after"`
 	CheckedAt    time.Time `json:"checked_at"`
+	Untrusted    string    `json:"untrusted,omitempty"`
 	Error        string    `json:"error"`
 }
 
@@ -146,7 +148,7 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 	for p := range renew.LiveProofs(&c, &f) {
 		r.Endpoints = append(r.Endpoints, EndpointReport{
 			Address: p.Address, Name: p.Name, Served: p.Served, Unverifiable: p.Unverifiable,
-			Fingerprint: p.Fingerprint, NotAfter: p.NotAfter, CheckedAt: p.CheckedAt, Error: p.Error,
+			Fingerprint: p.Fingerprint, NotAfter: p.NotAfter, CheckedAt: p.CheckedAt, Untrusted: p.Untrusted, Error: p.Error,
 		})
 	}
 	return r

@@ -212,7 +212,7 @@ func (j *job) patience() time.Duration {
 }
 
 func (j *job) verify(ctx context.Context) {
-	want := probe.Want{Fingerprint: j.facts.Held.Fingerprint, ChainDigest: j.facts.Held.ChainDigest}
+	want := probe.WantOf(j.facts.Held)
 	var proofs []renew.Proof
 	for _, e := range j.cert.Endpoints {
 		proofs = append(proofs, j.parts.Prober.Prove(ctx, e, e.NamesOr(j.cert.Names), j.facts.Live, want, j.patience())...)
@@ -225,7 +225,7 @@ func (j *job) verify(ctx context.Context) {
 	for i := range proofs {
 		proofs[i].CheckedAt = now
 		if p := proofs[i]; !p.Served && missed == nil {
-			missed = fmt.Errorf("%s for %s: %s", p.Address, p.Name, p.Error)
+			missed = fmt.Errorf("%s: %s", p.Where(), p.Error)
 		}
 	}
 	before := renew.StageOf(&j.cert, &j.facts)

@@ -126,8 +126,12 @@ func TestEveryFieldIsRead(t *testing.T) {
 					{Format: "pem", Key: "/etc/nginx/tls/www.key", Cert: "/etc/nginx/tls/www.leaf", Chain: "/etc/nginx/tls/www.chain", Fullchain: "/etc/nginx/tls/www.crt", Owner: "root", Group: "www-data", Mode: 0o640},
 					{Format: "pem", Fullchain: "/etc/nginx/tls/public.crt", Mode: 0o644},
 				},
-				Hooks:     []string{"nginx", "pid"},
-				Endpoints: []renew.Endpoint{{Address: "127.0.0.1:443", Protocol: "tls"}, {Address: "[::1]:8443", Protocol: "tls", Names: []string{"www.example.com"}}},
+				Hooks: []string{"nginx", "pid"},
+				Endpoints: []renew.Endpoint{
+					{Address: "127.0.0.1:443", Protocol: "tls"}, {Address: "[::1]:8443", Protocol: "tls", Names: []string{"www.example.com"}},
+					{Address: "[::1]:8443", Protocol: "tls", NoSNI: true, ProxyProtocol: 2, ALPN: []string{"h2", "http/1.1"}, TrustRoots: filepath.Join(dir, "root.pem")},
+					{Address: "unix:/run/imap.sock", Protocol: "imap"},
+				},
 			},
 		},
 	}

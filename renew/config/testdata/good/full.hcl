@@ -84,6 +84,13 @@ certificate "www" {
     protocol = "tls"
     names    = ["www.example.COM"]
   }
+  endpoint "[::1]:8443" {
+    sni            = false
+    proxy_protocol = 2
+    alpn           = ["h2", "http/1.1"]
+    trust_roots    = "root.pem"
+  }
+  endpoint "unix:/run/imap.sock" { protocol = "imap" }
 }
 
 certificate "site" {
