@@ -1,5 +1,6 @@
 // Package hooks runs an operator's reload after a certificate has changed: a
-// program, a signal to the process that a pid file names, or a systemd unit.
+// program, a signal to the process that a pid file names, a systemd unit, or the
+// runtime API of HAProxy.
 //
 // # The contract of a hook
 //

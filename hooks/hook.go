@@ -14,12 +14,17 @@ type Hook struct {
 }
 
 // Reload is how the server is told. Command is an argv list; PIDFile and Signal
-// go together; Unit is a systemd unit that is asked to reload over D-Bus.
+// go together; Unit is a systemd unit that is asked to reload over D-Bus; HAProxy
+// and Certificate go together.
 type Reload struct {
-	Command []string
-	PIDFile string
-	Signal  string // "HUP", "USR1", "USR2", "WINCH", "INT", "TERM" or "QUIT"
-	Unit    string
+	Command     []string
+	PIDFile     string
+	Signal      string // "HUP", "USR1", "USR2", "WINCH", "INT", "TERM" or "QUIT"
+	Process     string // what the pid file's process must be: a program's name or path; empty: as old as the file
+	Unit        string
+	TryRestart  bool   // restart the unit where it can't reload: systemd's reload-or-try-restart
+	HAProxy     string // the Unix socket of its runtime API
+	Certificate string // the file that it loaded the certificate from, as it knows it
 }
 
 // Event is what a hook is told of one certificate: its environment and, as

@@ -140,7 +140,7 @@ func (r *Runner) test(ctx context.Context, h Hook, events []Event) error {
 	if len(h.Test) > 0 {
 		return r.command(ctx, h.Test, events)
 	}
-	return r.Units.Start(ctx, h.TestUnit)
+	return r.unit(ctx, h.TestUnit, r.Units.Start)
 }
 
 func (r *Runner) reload(ctx context.Context, h Hook, events []Event) error {
@@ -148,10 +148,14 @@ func (r *Runner) reload(ctx context.Context, h Hook, events []Event) error {
 	case len(h.Reload.Command) > 0:
 		return r.command(ctx, h.Reload.Command, events)
 	case h.Reload.PIDFile != "":
-		return signal(h.Reload.PIDFile, h.Reload.Signal)
+		return signal(h.Reload)
+	case h.Reload.HAProxy != "":
+		return exchange(ctx, h.Reload, events)
+	case h.Reload.Unit != "" && h.Reload.TryRestart:
+		return r.unit(ctx, h.Reload.Unit, r.Units.ReloadOrTryRestart)
 	case h.Reload.Unit != "":
-		return r.Units.Reload(ctx, h.Reload.Unit)
+		return r.unit(ctx, h.Reload.Unit, r.Units.Reload)
 	default:
-		return errors.New("the hook names neither a command, nor a pid file, nor a unit")
+		return errors.New("the hook names no command, no pid file, no unit and no socket of HAProxy")
 	}
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # deps.sh COMMAND...: sees to it that these programs are here, before make needs
 # them. What is missing is installed with apt-get, as root or through sudo; what
-# is there is left alone. nginx is neither started nor enabled by it. Go is
+# is there is left alone. No server is started or enabled by it. Go is
 # never installed: it has to be put there by hand.
 set -eu
 
@@ -28,7 +28,8 @@ package_of() { # COMMAND: the Debian package that brings it
 	gcc) echo gcc libc6-dev ;;
 	unshare | setpriv | nsenter) echo util-linux ;;
 	systemd-analyze) echo systemd ;;
-	nginx | mmdebstrap | shellcheck | git) echo "$1" ;;
+	pg_createcluster) echo postgresql ;;
+	nginx | haproxy | mmdebstrap | shellcheck | git) echo "$1" ;;
 	*)
 		say "no package is known for $1"
 		exit 64
@@ -75,16 +76,18 @@ install_packages() {
 	as_root apt-get -o DPkg::Lock::Timeout=120 update -qq
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -qq -y --no-install-recommends "$@" >/dev/null
 	release_services
-	case " $* " in
-	*" nginx "*)
-		as_root systemctl disable nginx.service >/dev/null 2>&1 || true
-		say "nginx is installed for the tests; its service was not started, and does not start at boot"
-		;;
-	esac
+	for server in nginx haproxy postgresql; do
+		case " $* " in
+		*" $server "*)
+			as_root systemctl disable "$server.service" >/dev/null 2>&1 || true
+			say "$server is installed for the tests; its service was not started, and does not start at boot"
+			;;
+		esac
+	done
 }
 
 check_go
-# /usr/sbin is not in the PATH of a user, and nginx is there.
+# /usr/sbin is not in the PATH of a user, and servers are there.
 PATH=$PATH:/usr/sbin:/sbin
 missing=
 for command; do
