@@ -1,6 +1,9 @@
 package hooks
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Hook is an operator's reload, as the configuration names it. Exactly one of
 // the forms of Reload is set; Test and TestUnit are each optional.
@@ -11,6 +14,16 @@ type Hook struct {
 	Timeout  time.Duration // of the test and of the reload, each on its own
 	Each     bool          // run once for each certificate, never one run for several
 	Reload   Reload
+}
+
+// Same tells whether both hooks do the same: what one of them has done need not
+// be done again for the other.
+func (h Hook) Same(other Hook) bool { return h.action() == other.action() }
+
+// action stands for what the hook does, whatever it is called.
+func (h Hook) action() string {
+	h.Name, h.Timeout = "", 0
+	return fmt.Sprintf("%#v", h)
 }
 
 // Reload is how the server is told. Command is an argv list; PIDFile and Signal

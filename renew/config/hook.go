@@ -31,6 +31,9 @@ func (s scope) hook(b *hcl.Block) {
 	if attr := c.attrs["each"]; attr != nil {
 		h.Each, _ = s.boolean(attr)
 	}
+	if w := s.window(c); !w.Any() {
+		s.windows[h.Name] = w
+	}
 	if reload := s.one(c, "reload"); reload != nil {
 		h.Reload = s.reload(reload)
 	} else if !c.has("reload") {
@@ -44,7 +47,7 @@ func (s scope) hook(b *hcl.Block) {
 func hookSchema(body hcl.Body) schema {
 	full := schema{
 		what:   "a hook block",
-		attrs:  []string{"test", "timeout", "each"},
+		attrs:  []string{"test", "timeout", "each", "window", "window_zone"},
 		blocks: []header{{"reload", nil}, {"test", nil}},
 	}
 	if _, native := body.(*hclsyntax.Body); native {
