@@ -1,6 +1,7 @@
 package renew
 
 import (
+	"maps"
 	"reflect"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestAClockThatWasAheadHoldsNothingUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, f := wantCert(), servedAt(90*day)
 			plant(&f)
-			f = Believable(now, f)
+			Believe(now, &f)
 			s := renewal(t, now, c, f)
 			if d := s.At.Sub(now); d > farthest {
 				t.Errorf("the renewal that is due waits %s (%s)", d, s.Reason)
@@ -41,7 +42,7 @@ func TestAClockThatWasAheadHoldsNothingUp(t *testing.T) {
 			if s.Reason == Requested {
 				t.Error("a request of the future is followed")
 			}
-			for _, s := range Ahead(now, c, f) {
+			for _, s := range Ahead(now, &c, &f) {
 				if s.Do != Issue && s.At.Sub(now) > farthest {
 					t.Errorf("%s waits until %s", s.Do, s.At)
 				}
@@ -58,7 +59,8 @@ func TestARequestAfterAClockWasAheadCounts(t *testing.T) {
 	f.Held.IssuedAt = t0.Add(1500 * day)
 	f.Journal.Request = Request{At: now, Force: true}
 	later := now.Add(time.Second)
-	if s := renewal(t, later, c, Believable(later, f)); s.Reason == Requested {
+	Believe(later, &f)
+	if s := renewal(t, later, c, f); s.Reason == Requested {
 		return
 	}
 	// Dated "now", the version is newer than the request: the date it can be
@@ -72,7 +74,8 @@ func TestARequestAfterAClockWasAheadCounts(t *testing.T) {
 func TestThatOursWasPutInPlaceIsNotForgotten(t *testing.T) {
 	f := servedAt(90 * day)
 	f.Journal.Placed = Placed{Version: 1, At: t0.Add(1500 * day), Again: 9}
-	if p := Believable(t0.Add(day), f).Journal.Placed; p != (Placed{Version: 1}) {
+	Believe(t0.Add(day), &f)
+	if p := f.Journal.Placed; p != (Placed{Version: 1}) {
 		t.Errorf("%+v", p)
 	}
 }
@@ -85,7 +88,9 @@ func TestWhatIsBelievableStays(t *testing.T) {
 	f.Journal.Advice.PollAt = now.Add(24 * time.Hour)
 	f.Standings = []Standing{{HoldUntil: now.Add(24 * time.Hour)}}
 	f.Journal.Preflight.At = now
-	g := Believable(now, f)
+	g := f
+	g.Journal.Hooks, g.Journal.Issuers = maps.Clone(f.Journal.Hooks), maps.Clone(f.Journal.Issuers)
+	Believe(now, &g)
 	if !reflect.DeepEqual(f, g) {
 		t.Errorf("%+v became %+v", f, g)
 	}

@@ -54,12 +54,12 @@ func failedAt(t Trouble) Trouble {
 
 func renewal(t *testing.T, now time.Time, c Cert, f Facts) Step {
 	t.Helper()
-	for _, s := range Ahead(now, c, f) {
+	for _, s := range Ahead(now, &c, &f) {
 		if s.Do == Issue {
 			return s
 		}
 	}
-	t.Fatalf("no issue step in %v", Ahead(now, c, f))
+	t.Fatalf("no issue step in %v", Ahead(now, &c, &f))
 	return Step{}
 }
 
@@ -212,7 +212,7 @@ func TestDecide(t *testing.T) {
 			if tc.at.IsZero() {
 				want.At = tc.now
 			}
-			got := Decide(tc.now, c, f)
+			got := Decide(tc.now, &c, &f)
 			if got.Do == Issue && len(c.Issuers) > 0 {
 				want.Issuer = c.Issuers[0].Name
 			}
@@ -356,7 +356,7 @@ func TestDueHooks(t *testing.T) {
 	c, f := wantCert(), servedAt(90*day)
 	c.Hooks = []string{"a", "b", "nginx"}
 	f.Journal.Hooks["b"] = HookRecord{Trouble: Trouble{Count: 1, RetryAt: now.Add(time.Second)}}
-	if got := DueHooks(now, c, f); len(got) != 1 || got[0] != "a" {
+	if got := DueHooks(now, &c, &f); len(got) != 1 || got[0] != "a" {
 		t.Errorf("due: %v, want a alone: b waits, nginx has acknowledged", got)
 	}
 	f.Journal.Hooks = map[string]HookRecord{}
@@ -364,7 +364,7 @@ func TestDueHooks(t *testing.T) {
 		f.Journal.Hooks[h] = HookRecord{Acknowledged: 1, RanAt: t0}
 	}
 	f.Journal.Proofs[0].Served = false
-	if got := DueHooks(now, c, f); len(got) != 3 {
+	if got := DueHooks(now, &c, &f); len(got) != 3 {
 		t.Errorf("not served: due %v, want all three again", got)
 	}
 }
@@ -411,11 +411,11 @@ func TestDecideIsTotal(t *testing.T) {
 			f.Outputs = []OutputState{{InPlace: maybe(), Reason: InstallPending}}
 			f.Foreign = []Foreign{{Place: rnd.IntN(3) - 1, Fault: []string{"", "no"}[rnd.IntN(2)], NotAfter: at(), ChangedAt: at(), Since: at()}}
 		}
-		s := Decide(now, c, f)
+		s := Decide(now, &c, &f)
 		if s.At.Before(now) || s.Reason == "" || s.Do == "" {
 			t.Fatalf("step %+v at %s of %+v", s, now, f)
 		}
-		if again := Decide(now, c, f); !reflect.DeepEqual(again, s) {
+		if again := Decide(now, &c, &f); !reflect.DeepEqual(again, s) {
 			t.Fatalf("the same facts gave %+v, then %+v", s, again)
 		}
 		if s.Do == Issue && !s.At.After(now) {
@@ -426,10 +426,10 @@ func TestDecideIsTotal(t *testing.T) {
 				t.Fatalf("issues before the CA's Retry-After: %+v", f)
 			}
 		}
-		Health(now, c, f)
-		StageOf(c, f)
+		Health(now, &c, &f)
+		StageOf(&c, &f)
 		for do := range map[Do]bool{Issue: true, Deploy: true, Advise: true} {
-			if b := Backoff(now, do, rnd.IntN(50), c, f); b <= 0 || b > 24*time.Hour {
+			if b := Backoff(now, do, rnd.IntN(50), &c, &f); b <= 0 || b > 24*time.Hour {
 				t.Fatalf("backoff of %s: %s", do, b)
 			}
 		}

@@ -51,16 +51,16 @@ func (v Version) End() time.Time {
 // yet is as good as one that is: none gets here that was not valid when it was
 // issued, so it is the clock that is wrong, and an older pair may be expired.
 func Best(now time.Time, versions []Version) Version {
-	var best Version
-	for _, v := range versions {
-		if v.Usable() && better(now, v, best) {
+	best := &Version{}
+	for i := range versions {
+		if v := &versions[i]; v.Usable() && better(now, v, best) {
 			best = v
 		}
 	}
-	return best
+	return *best
 }
 
-func better(now time.Time, v, than Version) bool {
+func better(now time.Time, v, than *Version) bool {
 	if a, b := now.Before(v.NotAfter), now.Before(than.NotAfter); a != b {
 		return a
 	}

@@ -11,7 +11,7 @@ type HookWait struct {
 
 // HookWaits lists the hooks of c that wait for nothing but their windows, in the
 // order of the configuration.
-func HookWaits(now time.Time, c Cert, f Facts) []HookWait {
+func HookWaits(now time.Time, c *Cert, f *Facts) []HookWait {
 	if len(c.HookWindows) == 0 || !inPlace(f) {
 		return nil
 	}
@@ -26,7 +26,7 @@ func HookWaits(now time.Time, c Cert, f Facts) []HookWait {
 
 // hookStep returns when h is to run that has yet to: when its backoff is over
 // and its window is open.
-func hookStep(now time.Time, h string, c Cert, f Facts) Step {
+func hookStep(now time.Time, h string, c *Cert, f *Facts) Step {
 	s := retried(Step{Do: Deploy, Reason: HookPending}, f.Journal.Hooks[h].Trouble, f.Journal.Request)
 	return inHookWindow(now, h, c, f, s)
 }
@@ -41,7 +41,7 @@ const hookMargin = criticalGone
 // and what is not a renewal by the calendar (a name that was added, a certificate
 // that was revoked, a broken pair) does not wait, nor does what an operator asked
 // for.
-func inHookWindow(now time.Time, h string, c Cert, f Facts, s Step) Step {
+func inHookWindow(now time.Time, h string, c *Cert, f *Facts, s Step) Step {
 	w, ok := c.HookWindows[h]
 	if !ok || (f.Held.Reason != Lifetime && f.Held.Reason != ARIWindow) {
 		return s
@@ -61,7 +61,7 @@ func inHookWindow(now time.Time, h string, c Cert, f Facts, s Step) Step {
 
 // servedUntil is the end of what clients get as long as h does not run: of what
 // it acknowledged last, and of what any endpoint showed. Zero where nobody knows.
-func servedUntil(h string, f Facts) time.Time {
+func servedUntil(h string, f *Facts) time.Time {
 	rec := f.Journal.Hooks[h]
 	if rec.Acknowledged == 0 {
 		return time.Time{} // it never ran: the server may have no certificate at all
@@ -79,8 +79,11 @@ func servedUntil(h string, f Facts) time.Time {
 // live version yet, since a hook waits for its window: as often as one that is
 // proved, and after every other hook. It answers false where none waits, or where
 // the endpoint did not show the version before.
-func lookAgain(now time.Time, p Proof, c Cert, f Facts) (time.Time, bool) {
-	before, ok := ProofBefore(p, f)
+func lookAgain(now time.Time, p Proof, c *Cert, f *Facts) (time.Time, bool) {
+	if len(c.HookWindows) == 0 {
+		return time.Time{}, false
+	}
+	before, ok := proofBefore(p, f)
 	if !ok || len(HookWaits(now, c, f)) == 0 {
 		return time.Time{}, false
 	}
@@ -93,13 +96,35 @@ func lookAgain(now time.Time, p Proof, c Cert, f Facts) (time.Time, bool) {
 	return at, true
 }
 
-// ProofBefore returns the proof that the endpoint and name of p showed the
+// proofBefore returns the proof that the endpoint and name of p showed the
 // version before the live one, where that is the last that is known of them.
-func ProofBefore(p Proof, f Facts) (Proof, bool) {
+func proofBefore(p Proof, f *Facts) (Proof, bool) {
 	for _, old := range f.Journal.Proofs {
 		if old.Address == p.Address && old.Name == p.Name {
 			return old, old.Served && old.Version != f.Live
 		}
 	}
 	return Proof{}, false
+}
+
+// AsBefore turns a proof that an endpoint does not show the live version into one
+// that it shows the version before, where a hook waits for its window and that is
+// what it has to show until then. Any other it returns as it is.
+func AsBefore(now time.Time, p Proof, c *Cert, f *Facts) Proof {
+	if p.Served || p.Fingerprint == "" {
+		return p
+	}
+	for _, w := range HookWaits(now, c, f) {
+		version, expected := 0, false
+		if rec := f.Journal.Hooks[w.Hook]; rec.Fingerprint != "" {
+			version, expected = rec.Acknowledged, rec.Fingerprint == p.Fingerprint
+		} else if old, ok := proofBefore(p, f); ok { // noted by a version before
+			version, expected = old.Version, old.Fingerprint == p.Fingerprint
+		}
+		if expected {
+			p.Served, p.Version, p.Error = true, version, ""
+			return p
+		}
+	}
+	return p
 }

@@ -39,7 +39,7 @@ func inWindow(t *testing.T, text string) Cert {
 	return c
 }
 
-func deployStep(now time.Time, c Cert, f Facts) Step {
+func deployStep(now time.Time, c *Cert, f *Facts) Step {
 	s, _ := deployRule(now, c, f)
 	s.At = later(s.At, now)
 	return s
@@ -129,10 +129,10 @@ func TestAHookWaitsForItsWindow(t *testing.T) {
 				tc.change(&c, &f)
 			}
 			now := renewed.Add(tc.after)
-			if s := deployStep(now, c, f); s.Do != Deploy || !s.At.Equal(tc.at) || s.Reason != tc.reason {
+			if s := deployStep(now, &c, &f); s.Do != Deploy || !s.At.Equal(tc.at) || s.Reason != tc.reason {
 				t.Errorf("%+v, want it at %s for %s", s, tc.at, tc.reason)
 			}
-			due := DueHooks(now, c, f)
+			due := DueHooks(now, &c, &f)
 			if atOnce := !tc.at.After(now); atOnce != (len(due) > 0) {
 				t.Errorf("due: %v", due)
 			}
@@ -146,34 +146,69 @@ func TestWhatWaitsForAWindowIsNobodysNewsAndStillGuarded(t *testing.T) {
 	c.Hooks = append(c.Hooks, "mail")
 	f.Journal.Preflight.Of = c.settings()
 	now := renewed.Add(time.Minute)
-	if got := DueHooks(now, c, f); !slices.Equal(got, []string{"mail"}) {
+	if got := DueHooks(now, &c, &f); !slices.Equal(got, []string{"mail"}) {
 		t.Fatalf("due: %v, want the hook without a window alone", got)
 	}
 	f.Journal.Hooks["mail"] = HookRecord{Acknowledged: 2, RanAt: now, NotAfter: f.Held.NotAfter}
 	f.ChangedAt = renewed
 
 	// After the hook that ran, the endpoint is looked at; then every hour.
-	if s := Decide(now.Add(time.Second), c, f); s.Do != Verify || s.Reason != ProofDue {
+	if s := Decide(now.Add(time.Second), &c, &f); s.Do != Verify || s.Reason != ProofDue {
 		t.Errorf("after the other hook: %+v", s)
 	}
 	f.Journal.Proofs[0].CheckedAt = now.Add(time.Second) // and it shows the version before, as it should
-	if s := Decide(now.Add(2*time.Second), c, f); s.Do != Verify || !s.At.Equal(now.Add(time.Second+time.Hour)) {
+	if s := Decide(now.Add(2*time.Second), &c, &f); s.Do != Verify || !s.At.Equal(now.Add(time.Second+time.Hour)) {
 		t.Errorf("then: %+v", s)
 	}
-	v := Health(now.Add(time.Hour), c, f)
+	v := Health(now.Add(time.Hour), &c, &f)
 	if v.Level != OK || !slices.ContainsFunc(v.Findings, func(x Finding) bool {
 		return x.Reason == WindowShut && strings.Contains(x.Detail, `hook nginx waits for its window "Sat 02:00-05:00", which opens 2026-05-02T02:00:00Z`)
 	}) {
 		t.Errorf("health: %+v", v)
 	}
-	if got := StageOf(c, f); got != Installed {
+	if got := StageOf(&c, &f); got != Installed {
 		t.Errorf("stage %s", got)
 	}
 
 	// One that shows something else altogether is told of at once.
 	f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Fingerprint: "cc", CheckedAt: now.Add(time.Hour), Error: "another"}
-	if v := Health(now.Add(time.Hour), c, f); v.Level == OK {
+	if v := Health(now.Add(time.Hour), &c, &f); v.Level == OK {
 		t.Errorf("health: %+v", v)
+	}
+}
+
+// TestWhatAnEndpointHasToShowUntilTheWindowOpens: the version that the waiting
+// hook acknowledged, also after the endpoint was down for a while.
+func TestWhatAnEndpointHasToShowUntilTheWindowOpens(t *testing.T) {
+	renewed, waiting := renewedAt(90 * day)
+	shown := func(fingerprint string) Proof {
+		return Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Fingerprint: fingerprint, Error: "another", NotAfter: t0.Add(90 * day)}
+	}
+	for _, tc := range []struct {
+		name   string
+		window string
+		rec    HookRecord
+		last   Proof
+		shows  Proof
+		want   bool
+	}{
+		{"what the hook acknowledged", "Sat 02:00-05:00", HookRecord{Acknowledged: 1, Fingerprint: "aa"}, Proof{Version: 2, Unverifiable: true}, shown("aa"), true},
+		{"something else", "Sat 02:00-05:00", HookRecord{Acknowledged: 1, Fingerprint: "aa"}, Proof{Version: 1, Served: true, Fingerprint: "cc"}, shown("cc"), false},
+		{"nothing", "Sat 02:00-05:00", HookRecord{Acknowledged: 1, Fingerprint: "aa"}, Proof{Version: 1, Served: true, Fingerprint: "aa"}, shown(""), false},
+		{"no hook waits", "Thu 10:00-14:00", HookRecord{Acknowledged: 1, Fingerprint: "aa"}, Proof{Version: 1, Served: true, Fingerprint: "aa"}, shown("aa"), false},
+		{"not noted: what was proved last", "Sat 02:00-05:00", HookRecord{Acknowledged: 1}, Proof{Version: 1, Served: true, Fingerprint: "aa"}, shown("aa"), true},
+		{"not noted, nor proved", "Sat 02:00-05:00", HookRecord{Acknowledged: 1}, Proof{Version: 2, Unverifiable: true}, shown("aa"), false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, f := inWindow(t, tc.window), waiting
+			tc.rec.NotAfter = t0.Add(90 * day)
+			tc.last.Address, tc.last.Name, tc.last.NotAfter = tc.shows.Address, tc.shows.Name, t0.Add(90*day)
+			f.Journal.Hooks, f.Journal.Proofs = map[string]HookRecord{"nginx": tc.rec}, []Proof{tc.last}
+			got := AsBefore(renewed, tc.shows, &c, &f)
+			if got.Served != tc.want || (tc.want && (got.Version != 1 || got.Error != "")) || (!tc.want && got != tc.shows) {
+				t.Errorf("got %+v", got)
+			}
+		})
 	}
 }
 
@@ -187,10 +222,10 @@ func TestAfterItsWindowAHookIsNotRunTwice(t *testing.T) {
 	f.Journal.Hooks["mail"] = HookRecord{Acknowledged: 2, RanAt: renewed, NotAfter: f.Held.NotAfter}
 	f.Journal.Proofs[0].CheckedAt = open.Add(-time.Minute)
 	f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 2, RanAt: open, Saw: f.Seen, NotAfter: f.Held.NotAfter}
-	if s := Decide(open.Add(time.Second), c, f); s.Do != Verify || s.Reason != NotProved || s.At.After(open.Add(time.Second)) {
+	if s := Decide(open.Add(time.Second), &c, &f); s.Do != Verify || s.Reason != NotProved || s.At.After(open.Add(time.Second)) {
 		t.Errorf("%+v, want a look at once", s)
 	}
-	if due := DueHooks(open.Add(time.Second), c, f); len(due) > 0 {
+	if due := DueHooks(open.Add(time.Second), &c, &f); len(due) > 0 {
 		t.Errorf("due again: %v", due)
 	}
 }
@@ -206,13 +241,13 @@ func TestAReloadInVainIsRepeatedInItsWindowOnly(t *testing.T) {
 	}
 	vain(open.Add(time.Minute))
 	now := open.Add(2 * time.Minute)
-	if s := deployStep(now, c, f); s.Reason != NotServed || s.At.After(now) || len(DueHooks(now, c, f)) != 1 {
-		t.Errorf("in the window: %+v, due %v", s, DueHooks(now, c, f))
+	if s := deployStep(now, &c, &f); s.Reason != NotServed || s.At.After(now) || len(DueHooks(now, &c, &f)) != 1 {
+		t.Errorf("in the window: %+v, due %v", s, DueHooks(now, &c, &f))
 	}
 	vain(open.Add(3 * time.Hour))
 	now = open.Add(4 * time.Hour)
-	if s := deployStep(now, c, f); s.Reason != WindowShut || !s.At.Equal(open.Add(7*day)) || len(DueHooks(now, c, f)) != 0 {
-		t.Errorf("after it: %+v, due %v", s, DueHooks(now, c, f))
+	if s := deployStep(now, &c, &f); s.Reason != WindowShut || !s.At.Equal(open.Add(7*day)) || len(DueHooks(now, &c, &f)) != 0 {
+		t.Errorf("after it: %+v, due %v", s, DueHooks(now, &c, &f))
 	}
 }
 
@@ -222,7 +257,7 @@ func TestAHookThatWaitsIsPromisedForItsWindow(t *testing.T) {
 	c := inWindow(t, "Sat 02:00-05:00")
 	open := time.Date(2026, 5, 2, 2, 0, 0, 0, time.UTC)
 	promised := func(now time.Time) Promise {
-		for _, p := range Promises(now, c, f, testBusy) {
+		for _, p := range Promises(now, &c, &f, testBusy) {
 			if p.Hook == "nginx" {
 				return p
 			}
@@ -240,7 +275,7 @@ func TestAHookThatWaitsIsPromisedForItsWindow(t *testing.T) {
 		t.Errorf("three hours after it opened: %+v, want it overdue", p)
 	}
 	f.Journal.Proofs[0].CheckedAt = renewed.Add(30 * time.Minute)
-	for _, p := range Promises(renewed.Add(40*time.Minute), c, f, testBusy) {
+	for _, p := range Promises(renewed.Add(40*time.Minute), &c, &f, testBusy) {
 		if p.Overdue(renewed.Add(40*time.Minute), t0) {
 			t.Errorf("while it waits: %+v", p)
 		}
@@ -249,22 +284,22 @@ func TestAHookThatWaitsIsPromisedForItsWindow(t *testing.T) {
 
 func TestAHookThatAsksToBeRunAgainSoonIsNotFailingYet(t *testing.T) {
 	_, f := renewedAt(90 * day)
-	now := f.Held.IssuedAt.Add(time.Minute)
+	c, now := wantCert(), f.Held.IssuedAt.Add(time.Minute)
 	for _, tc := range []struct {
 		count int
 		class Class
 		want  Level
 	}{{1, Transient, OK}, {2, Transient, OK}, {3, Transient, Attention}, {1, Local, Attention}} {
 		f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0, Trouble: Trouble{Count: tc.count, Class: tc.class, Message: "busy"}}
-		if v := Health(now, wantCert(), f); v.Level != tc.want {
+		if v := Health(now, &c, &f); v.Level != tc.want {
 			t.Errorf("%d %s: %s", tc.count, tc.class, v.Level)
 		}
 	}
-	if got := Soon(wantCert(), f); got != 5*time.Second {
+	if got := Soon(&c, &f); got != 5*time.Second {
 		t.Errorf("soon is %s", got)
 	}
 	f.Held.NotAfter = f.Held.NotBefore.Add(time.Minute)
-	if got := Soon(wantCert(), f); got >= 5*time.Second {
+	if got := Soon(&c, &f); got >= 5*time.Second {
 		t.Errorf("of a minute, soon is %s", got)
 	}
 }

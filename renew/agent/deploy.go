@@ -39,20 +39,20 @@ func (j *job) deploy(ctx context.Context) {
 		Fingerprint: j.facts.Held.Fingerprint, Reason: string(j.facts.Held.Reason),
 	}
 	var done []deployed
-	for _, name := range renew.DueHooks(j.now, j.cert, j.facts) {
+	for _, name := range renew.DueHooks(j.now, &j.cert, &j.facts) {
 		ran := j.clock()
 		res, err := j.run(ctx, name, event, &done)
 		j.record(func(n *renew.Journal) {
-			if n.Hooks == nil {
-				n.Hooks = map[string]renew.HookRecord{}
-			}
 			rec := n.Hooks[name]
 			if err != nil {
 				j.failAs(ctx, n, &rec.Trouble, j.hookFailure(err))
 			} else {
-				rec = renew.HookRecord{Acknowledged: event.Version, RanAt: ran, Saw: j.facts.Seen, NotAfter: j.facts.Held.End()}
+				rec = renew.HookRecord{
+					Acknowledged: event.Version, RanAt: ran, Saw: j.facts.Seen,
+					Fingerprint: event.Fingerprint, NotAfter: j.facts.Held.End(),
+				}
 			}
-			n.Hooks[name] = rec
+			n.Hooks = with(n.Hooks, name, rec)
 		})
 		if err != nil {
 			continue
@@ -89,7 +89,7 @@ func (j *job) run(ctx context.Context, name string, event hooks.Event, done *[]d
 // is tried again soon, however often it does.
 func (j *job) hookFailure(err error) error {
 	if fault, ok := errors.AsType[*hooks.Error](err); ok && fault.Temporary {
-		return &renew.Failure{Class: renew.Transient, RetryAt: j.clock().Add(renew.Soon(j.cert, j.facts)), Err: err}
+		return &renew.Failure{Class: renew.Transient, RetryAt: j.clock().Add(renew.Soon(&j.cert, &j.facts)), Err: err}
 	}
 	return &renew.Failure{Class: renew.Local, Err: err}
 }
