@@ -11,7 +11,8 @@ const farthest = 30 * time.Hour
 // Believe takes out of f what the clock says can't be so. A clock that was
 // ahead for a while (a machine that boots without one) leaves dates in the
 // journal that would hold everything up, or let everything through, until they
-// have come: what was noted in the future was not noted then.
+// have come: what was noted in the future was not noted then. A date that is put
+// off to a time counted from now would never come.
 func Believe(now time.Time, f *Facts) {
 	ahead := func(t time.Time) bool { return t.After(now) }
 	most := now.Add(farthest)
@@ -19,7 +20,7 @@ func Believe(now time.Time, f *Facts) {
 		if ahead(t.Last) {
 			return Trouble{}
 		}
-		t.RetryAt = earlier(t.RetryAt, most)
+		t.RetryAt = earlier(t.RetryAt, t.Last.Add(farthest))
 		return t
 	}
 	j := &f.Journal
@@ -28,11 +29,13 @@ func Believe(now time.Time, f *Facts) {
 			*t = believe(*t)
 		}
 	}
-	j.Revocation.NextAt = earlier(j.Revocation.NextAt, most)
+	if j.Revocation.NextAt.After(most) {
+		j.Revocation.NextAt = time.Time{}
+	}
 	if ahead(j.Request.At) {
 		j.Request = Request{}
 	}
-	j.Advice.PollAt = earlier(j.Advice.PollAt, most)
+	j.Advice.PollAt = earlier(j.Advice.PollAt, j.Advice.FetchedAt.Add(farthest))
 	if ahead(j.Advice.FetchedAt) {
 		j.Advice = Advice{}
 	}
@@ -63,15 +66,24 @@ func Believe(now time.Time, f *Facts) {
 	if n := len(j.Issued); n > 0 && ahead(j.Issued[n-1].At) { // the oldest come first
 		j.Issued = slices.DeleteFunc(slices.Clone(j.Issued), func(i Issuance) bool { return ahead(i.At) })
 	}
-	if slices.ContainsFunc(f.Standings, func(s Standing) bool { return s.HoldUntil.After(most) }) {
-		f.Standings = slices.Clone(f.Standings)
-		for i := range f.Standings {
-			f.Standings[i].HoldUntil = earlier(f.Standings[i].HoldUntil, most)
+	for i := range f.Standings {
+		if s := f.Standings[i]; s.HoldUntil.After(most) {
+			f.Standings = slices.Clone(f.Standings)
+			f.Standings[i].HoldUntil = HeldUntil(now, s.HoldUntil)
 		}
 	}
 	if ahead(f.Held.IssuedAt) {
 		f.Held.IssuedAt = f.Held.NotBefore // the CA's clock said that
 	}
+}
+
+// HeldUntil is until when a CA takes no order, as it was noted: zero where no CA
+// asks for so much, since it was a clock that was ahead that the wait was added to.
+func HeldUntil(now, noted time.Time) time.Time {
+	if noted.After(now.Add(farthest)) {
+		return time.Time{}
+	}
+	return noted
 }
 
 // believableMap returns m with what believe makes of each of its values: m

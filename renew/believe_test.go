@@ -3,6 +3,7 @@ package renew
 import (
 	"maps"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -85,7 +86,7 @@ func TestWhatIsBelievableStays(t *testing.T) {
 	f := servedAt(90 * day)
 	f.failed(Trouble{Count: 1, Last: now, RetryAt: now.Add(24 * time.Hour)})
 	f.Journal.Request = Request{At: now}
-	f.Journal.Advice.PollAt = now.Add(24 * time.Hour)
+	f.Journal.Advice.FetchedAt, f.Journal.Advice.PollAt = now, now.Add(24*time.Hour)
 	f.Standings = []Standing{{HoldUntil: now.Add(24 * time.Hour)}}
 	f.Journal.Preflight.At = now
 	g := f
@@ -93,5 +94,34 @@ func TestWhatIsBelievableStays(t *testing.T) {
 	Believe(now, &g)
 	if !reflect.DeepEqual(f, g) {
 		t.Errorf("%+v became %+v", f, g)
+	}
+}
+
+// TestWhatAClockThatWasAheadPutOffComes: a date that is beyond belief is not
+// moved along with the clock, or it never comes.
+func TestWhatAClockThatWasAheadPutOffComes(t *testing.T) {
+	due := t0.Add(61 * day)
+	for name, plant := range map[string]func(*Facts){
+		"the CA asked for an hour": func(f *Facts) { f.Standings = []Standing{{HoldUntil: t0.Add(400 * day)}} },
+		"a renewal failed":         func(f *Facts) { f.failed(Trouble{Count: 1, Last: t0.Add(60 * day), RetryAt: t0.Add(400 * day)}) },
+		"a list was looked at": func(f *Facts) {
+			f.Held.CRL, f.Journal.Revocation = "http://ca.example/crl", Revocation{Fingerprint: "aa", NextAt: t0.Add(400 * day)}
+		},
+		"the CA was asked for news": func(f *Facts) { f.Journal.Advice.PollAt = t0.Add(400 * day) },
+	} {
+		c, f := wantCert(), servedAt(90*day)
+		plant(&f)
+		for now := due; ; now = now.Add(time.Hour) {
+			seen := f
+			Believe(now, &seen)
+			late := slices.ContainsFunc(Ahead(now, &c, &seen), func(s Step) bool { return s.Do != Preflight && s.Do != Verify && s.At.After(now) })
+			if !late {
+				break
+			}
+			if now.Sub(due) > 2*farthest {
+				t.Errorf("%s: still waiting after %s: %+v", name, now.Sub(due), Ahead(now, &c, &seen))
+				break
+			}
+		}
 	}
 }

@@ -2,7 +2,6 @@ package renew
 
 import (
 	"iter"
-	"slices"
 	"time"
 )
 
@@ -59,11 +58,7 @@ func installRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	switch {
 	case f.Held.N == 0:
 		return Step{}, false // nothing whole to put in place
-	case f.Live != 0 && f.Live != f.Held.N && !now.Before(f.Held.NotAfter) && loadedYet(now, f):
-		// The live pair is broken, and what is left of those before has expired. A
-		// server that runs still has the good one loaded: it must not be reloaded for
-		// this. A new one is due at once. Once that has ended too, any whole pair is
-		// better than none: without one nginx does not even start for the other sites.
+	case Withheld(now, f) && !f.Blocking:
 		return Step{}, false
 	case f.Live != f.Held.N && !LeftAlone(c, f, AtLive):
 		reason = InstallPending
@@ -80,13 +75,6 @@ func installRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	}
 	s := Step{Do: Install, Reason: reason, At: f.Journal.Placed.next(f.Held.N)}
 	return yields(now, c, f, retried(s, f.Journal.Install, f.Journal.Request))
-}
-
-// loadedYet tells whether a server may have a pair loaded that is good still,
-// although it is gone from the disk.
-func loadedYet(now time.Time, f *Facts) bool {
-	return slices.ContainsFunc(f.Journal.Proofs, func(p Proof) bool { return now.Before(p.NotAfter) }) ||
-		slices.ContainsFunc(f.Journal.Issued, func(i Issuance) bool { return now.Before(i.NotAfter) })
 }
 
 // Somebody who writes at the same paths is answered at once, then ever more
@@ -221,7 +209,8 @@ const (
 )
 
 func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
-	if !inPlace(f) {
+	lost := Withheld(now, f) // then it is looked at whether a server has it still
+	if !inPlace(f) && !lost {
 		return Step{}, false
 	}
 	every := proofInterval(f)
@@ -235,7 +224,7 @@ func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 			continue
 		}
 		switch {
-		case p.CheckedAt.IsZero():
+		case p.CheckedAt.IsZero(), lost && p.Served:
 			return retried(Step{Do: Verify, Reason: NotProved}, f.Journal.Verify, f.Journal.Request), true
 		case !p.Served:
 			return failingProof(f, p), true

@@ -112,7 +112,29 @@ func TestDecide(t *testing.T) {
 		{"the live pair is broken and all that is left has expired: the server keeps what it has loaded", t0.Add(91 * day), func(c *Cert, f *Facts) {
 			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
 			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
+			f.Journal.Proofs[0].NotAfter = t0.Add(150 * day)
 		}, Issue, time.Time{}, Unreadable},
+		{"the endpoint does not answer any more: a whole pair, or nginx does not start", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
+			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Unverifiable: true, CheckedAt: t0.Add(91 * day)}
+			f.Journal.Verify = Trouble{Count: 3, Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
+		}, Install, time.Time{}, InstallPending},
+		{"it did not answer twice: that may pass", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Unverifiable: true, CheckedAt: t0.Add(91 * day)}
+			f.Journal.Verify = Trouble{Count: 2, Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
+		}, Issue, time.Time{}, Unreadable},
+		{"nobody looks at endpoints: it may be loaded as long as it lasts", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
+			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
+			c.Endpoints, f.Journal.Proofs = nil, nil
+		}, Issue, time.Time{}, Unreadable},
+		{"another certificate waits for a reload: a whole pair, or nginx reads none", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
+			f.Newest.N, f.Newest.Fault, f.Live, f.Blocking = 2, Unreadable, 2, true
+			f.Journal.Proofs[0].NotAfter = t0.Add(150 * day)
+		}, Install, time.Time{}, InstallPending},
 		{"what it has loaded has ended too: a whole pair, or nginx does not start", t0.Add(91 * day), func(c *Cert, f *Facts) {
 			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
 		}, Install, time.Time{}, InstallPending},

@@ -24,6 +24,7 @@ type host struct {
 
 	now    time.Duration // since epoch; what nobody but the simulator knows
 	offset time.Duration // of the host's clock
+	jumped time.Duration // when that went wrong
 	certs  []*cert
 	config *config.Config
 	cas    [cas]authority

@@ -125,7 +125,8 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 // series tells of which series a step is; neither is -1.
 func (c *cert) series(s renew.Step, f *renew.Facts) int {
 	switch {
-	case s.Do == renew.Verify && s.Reason == renew.ProofDue && f.Journal.Verify.Count == 0:
+	case s.Do == renew.Verify && s.Reason == renew.ProofDue && f.Journal.Verify.Count == 0 &&
+		c.serving >= 0 && f.Journal.Proofs[0].Fingerprint == c.fingerprint(c.serving):
 		return proofs
 	case s.Do == renew.Advise && c.garbage == 0 && f.Journal.Advise.Count == 0 && f.Journal.Advice.CertID == f.Held.CertID && !f.Journal.Advice.Start.IsZero():
 		return polls
