@@ -35,7 +35,7 @@ func TestHooksThatDoTheSameShareARun(t *testing.T) {
 	}
 }
 
-func TestAFailureOfASharedRunIsEachHooksOwn(t *testing.T) {
+func TestAFailureOfOneRunIsEachHooksOwn(t *testing.T) {
 	r := runner(t)
 	h := command(t, "echo broken; exit 1")
 	other := h
@@ -49,7 +49,7 @@ func TestAFailureOfASharedRunIsEachHooksOwn(t *testing.T) {
 	}
 }
 
-func TestASharedRunHasTheLongestTimeoutOfItsHooks(t *testing.T) {
+func TestOneRunForSeveralHooksHasTheLongestTimeout(t *testing.T) {
 	r, g := runner(t), gatedHook(t)
 	short := g.Hook
 	short.Name, short.Timeout = "short", 100*time.Millisecond
