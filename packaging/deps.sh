@@ -28,7 +28,7 @@ package_of() { # COMMAND: the Debian package that brings it
 	gcc) echo gcc libc6-dev ;;
 	unshare | setpriv | nsenter) echo util-linux ;;
 	systemd-analyze) echo systemd ;;
-	nginx | mmdebstrap | shellcheck | git | postfix | slapd | vsftpd | prosody) echo "$1" ;;
+	nginx | haproxy | mmdebstrap | shellcheck | git | postfix | slapd | vsftpd | prosody) echo "$1" ;;
 	imap-login | pop3-login | lmtp | managesieve-login) # of Dovecot
 		name=${1%-login}
 		echo "dovecot-${name}d"
@@ -84,7 +84,7 @@ install_packages() {
 	for package; do
 		case $package in
 		dovecot-*) unit=dovecot ;;
-		nginx | postfix | postgresql | slapd | vsftpd | prosody) unit=$package ;;
+		nginx | haproxy | postfix | postgresql | slapd | vsftpd | prosody) unit=$package ;;
 		*) continue ;;
 		esac
 		as_root systemctl disable "$unit.service" >/dev/null 2>&1 || true

@@ -71,9 +71,11 @@ type Trouble struct {
 
 // HookRecord is what is known of one hook of one certificate.
 type HookRecord struct {
-	Acknowledged int       `json:"acknowledged"`  // the version that it last returned 0 for
-	RanAt        time.Time `json:"ran_at"`        // when it was started for that
-	Saw          string    `json:"saw,omitempty"` // Facts.Seen then
+	Acknowledged int       `json:"acknowledged"`                 // the version that it last returned 0 for
+	RanAt        time.Time `json:"ran_at"`                       // when it was started for that
+	Saw          string    `json:"saw,omitempty"`                // Facts.Seen then
+	Fingerprint  string    `json:"fingerprint_sha256,omitempty"` // of that version
+	NotAfter     time.Time `json:"not_after,omitzero"`           // the end of that version; zero, as the fingerprint, where it was not noted
 	Trouble      Trouble   `json:"trouble,omitzero"`
 }
 

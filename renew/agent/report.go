@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -60,9 +61,10 @@ type FailureReport struct {
 
 // HookReport is one hook of one certificate.
 type HookReport struct {
-	Name         string `json:"name"`
-	Acknowledged int    `json:"acknowledged"`
-	LastError    string `json:"last_error"`
+	Name         string    `json:"name"`
+	Acknowledged int       `json:"acknowledged"`
+	LastError    string    `json:"last_error"`
+	WaitsUntil   time.Time `json:"waits_until,omitzero"` // when its window opens, where it waits for that
 }
 
 // EndpointReport is what one endpoint answered for one name, which is empty where
@@ -144,6 +146,9 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 	for _, h := range c.Hooks {
 		rec := f.Journal.Hooks[h]
 		r.Hooks = append(r.Hooks, HookReport{Name: h, Acknowledged: rec.Acknowledged, LastError: rec.Trouble.Message})
+	}
+	for _, w := range renew.HookWaits(now, &c, &f) {
+		r.Hooks[slices.Index(c.Hooks, w.Hook)].WaitsUntil = w.Until
 	}
 	for p := range renew.LiveProofs(&c, &f) {
 		r.Endpoints = append(r.Endpoints, EndpointReport{

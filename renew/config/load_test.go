@@ -107,8 +107,9 @@ func TestEveryFieldIsRead(t *testing.T) {
 			"webroot.site": {Type: "webroot", Name: "site", Path: "/tmp"},
 		},
 		Hooks: map[string]hooks.Hook{
-			"nginx": {Name: "nginx", Test: []string{"nginx", "-t"}, Timeout: 90 * time.Second, Each: true, Reload: hooks.Reload{Unit: "nginx.service"}},
-			"pid":   {Name: "pid", TestUnit: "certvigil-test.service", Timeout: 30 * time.Second, Reload: hooks.Reload{PIDFile: "/run/haproxy.pid", Signal: "USR2"}},
+			"nginx": {Name: "nginx", Test: []string{"nginx", "-t"}, Timeout: 90 * time.Second, Each: true, Reload: hooks.Reload{Unit: "nginx.service", TryRestart: true}},
+			"pid":   {Name: "pid", TestUnit: "certvigil-test.service", Timeout: 30 * time.Second, Reload: hooks.Reload{PIDFile: "/run/haproxy.pid", Signal: "USR2", Process: "/usr/sbin/haproxy"}},
+			"api":   {Name: "api", Timeout: 30 * time.Second, Reload: hooks.Reload{HAProxy: "/run/haproxy/admin.sock", Certificate: "@site/www.pem"}},
 			"argv":  {Name: "argv", Timeout: 30 * time.Second, Reload: hooks.Reload{Command: []string{"/usr/sbin/nginx", "-s", "reload"}}},
 		},
 		Certs: []renew.Cert{
@@ -126,7 +127,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 					{Format: "pem", Key: "/etc/nginx/tls/www.key", Cert: "/etc/nginx/tls/www.leaf", Chain: "/etc/nginx/tls/www.chain", Fullchain: "/etc/nginx/tls/www.crt", Owner: "root", Group: "www-data", Mode: 0o640},
 					{Format: "pem", Fullchain: "/etc/nginx/tls/public.crt", Mode: 0o644},
 				},
-				Hooks: []string{"nginx", "pid"},
+				Hooks: []string{"nginx", "pid"}, HookWindows: map[string]renew.Window{"pid": nights},
 				Endpoints: []renew.Endpoint{
 					{Address: "127.0.0.1:443", Protocol: "tls"}, {Address: "[::1]:8443", Protocol: "tls", Names: []string{"www.example.com"}},
 					{Address: "[::1]:8443", Protocol: "tls", NoSNI: true, ProxyProtocol: 2, ALPN: []string{"h2", "http/1.1"}, TrustRoots: filepath.Join(dir, "root.pem")},

@@ -118,14 +118,27 @@ hook "nginx" {
   test    = ["nginx", "-t"]
   timeout = "1m30s"
   each    = true
-  reload { unit = "nginx.service" }
+  reload {
+    unit        = "nginx.service"
+    try_restart = true
+  }
 }
 
 hook "pid" {
+  window      = "Mon-Fri 02:00-05:00, Sat 22:00-04:00"
+  window_zone = "Europe/Berlin"
   test { unit = "certvigil-test.service" }
   reload {
     pid_file = "/run/haproxy.pid"
     signal   = "SIGUSR2"
+    process  = "/usr/sbin/haproxy"
+  }
+}
+
+hook "api" {
+  reload {
+    haproxy     = "/run/haproxy/admin.sock"
+    certificate = "@site/www.pem"
   }
 }
 
