@@ -58,7 +58,7 @@ func installRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	switch {
 	case f.Held.N == 0:
 		return Step{}, false // nothing whole to put in place
-	case Withheld(now, f) && !f.Blocking:
+	case Withheld(now, f) && !givesWay(now, c, f):
 		return Step{}, false
 	case f.Live != f.Held.N && !LeftAlone(c, f, AtLive):
 		reason = InstallPending

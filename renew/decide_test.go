@@ -134,7 +134,13 @@ func TestDecide(t *testing.T) {
 			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
 			f.Newest.N, f.Newest.Fault, f.Live, f.Blocking = 2, Unreadable, 2, true
 			f.Journal.Proofs[0].NotAfter = t0.Add(150 * day)
+			f.Journal.Verify = Trouble{Count: 9, Since: t0.Add(90 * day), Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
 		}, Install, time.Time{}, InstallPending},
+		{"but it was lost an hour ago, and may be replaced by a good one soon", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Newest.N, f.Newest.Fault, f.Live, f.Blocking = 2, Unreadable, 2, true
+			f.Journal.Proofs[0].NotAfter = t0.Add(150 * day)
+			f.Journal.Verify = Trouble{Count: 9, Since: t0.Add(91*day - time.Hour), Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
+		}, Issue, time.Time{}, Unreadable},
 		{"what it has loaded has ended too: a whole pair, or nginx does not start", t0.Add(91 * day), func(c *Cert, f *Facts) {
 			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
 		}, Install, time.Time{}, InstallPending},

@@ -10,7 +10,7 @@ import (
 // that is not to be reloaded for an expired one. A new one is due at once. It
 // ends when what is loaded does, when the endpoints don't answer any more (a
 // server that is down does not start without a whole pair, for the other sites
-// either), and where another certificate is Blocked by it.
+// either), and after a while where another certificate is Blocked by it.
 func Withheld(now time.Time, f *Facts) bool {
 	return f.Held.N > 0 && f.Live != 0 && f.Live != f.Held.N && !now.Before(f.Held.NotAfter) && loadedYet(now, f)
 }
@@ -26,6 +26,20 @@ func loadedYet(now time.Time, f *Facts) bool {
 	}
 	return len(f.Journal.Proofs) == 0 &&
 		slices.ContainsFunc(f.Journal.Issued, func(i Issuance) bool { return now.Before(i.NotAfter) })
+}
+
+// A certificate that others wait for has had this long to be replaced by a good
+// one, at most a quarter of its slack, since its loss was seen.
+const (
+	replaceTime = 12 * time.Hour
+	replacePart = 4
+)
+
+// givesWay tells whether an expired pair is put over the broken one for the sake
+// of others, although a server has the good one loaded.
+func givesWay(now time.Time, c *Cert, f *Facts) bool {
+	seen := f.Journal.Verify.Since // zero where nobody looks
+	return f.Blocking && now.Sub(seen) >= min(replaceTime, Slack(c, f)/replacePart)
 }
 
 // blockedLeft is the part of the slack with which left in what is served a
