@@ -47,7 +47,7 @@ test: unit service-test ## all tests, as a new machine runs them
 
 .PHONY: unit
 unit: ## go test -race on every package
-	packaging/deps.sh gcc git nginx systemd-analyze
+	packaging/deps.sh gcc git nginx openssl systemd-analyze
 	go test -race -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: service-test

@@ -28,7 +28,7 @@ package_of() { # COMMAND: the Debian package that brings it
 	gcc) echo gcc libc6-dev ;;
 	unshare | setpriv | nsenter) echo util-linux ;;
 	systemd-analyze) echo systemd ;;
-	nginx | mmdebstrap | shellcheck | git) echo "$1" ;;
+	nginx | mmdebstrap | shellcheck | git | openssl) echo "$1" ;;
 	*)
 		say "no package is known for $1"
 		exit 64
