@@ -25,6 +25,8 @@ type decoder struct {
 	outputs   map[string]place            // every output path
 	listeners map[string]place            // every address of a solver
 	sets      map[string]named            // every set of names
+
+	directories map[string]place // those of the output paths that are switched as a whole
 }
 
 // named is something with a name, and where it stands.
@@ -50,6 +52,8 @@ func newDecoder(r *report, opts options) *decoder {
 		outputs:   map[string]place{},
 		listeners: map[string]place{},
 		sets:      map[string]named{},
+
+		directories: map[string]place{},
 	}
 }
 
