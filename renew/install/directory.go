@@ -226,11 +226,22 @@ func (d *directory) tidy(numbers []int) error {
 	if d.n == 0 {
 		return nil
 	}
+	var gone []int
 	for i, n := range numbers {
-		if n > d.n || n < d.n && i+1 < len(numbers) && d.replacedBy(numbers[i+1]) {
-			if err := d.parent.Remove(d.version(n)); err != nil {
-				return err
-			}
+		if n >= d.n || i+1 == len(numbers) || !d.replacedBy(numbers[i+1]) {
+			break // what follows was replaced later still
+		}
+		gone = append(gone, n)
+	}
+	for _, n := range slices.Backward(numbers) {
+		if n <= d.n {
+			break
+		}
+		gone = append(gone, n)
+	}
+	for _, n := range gone {
+		if err := d.parent.Remove(d.version(n)); err != nil {
+			return err
 		}
 	}
 	return nil
