@@ -86,10 +86,11 @@ CRASH = ^(TestCrashMatrix|TestKillsAtRandomTimesCauseNoLapse|TestThePowerIsLostA
 FAULTS ?= -faults.sparse=1 -faults.rounds=100 -faults.restarts=1000 -faults.bodies=10000
 
 .PHONY: faults
-faults: ## every fault of a CA and 5,300 lying certificates, with figures
-	packaging/deps.sh
+faults: ## every fault of a CA, 5,300 lying certificates, 500 revoked at once, with figures
+	packaging/deps.sh nginx
 	go test -count=1 -v -timeout 30m ./renew/issue/faultproxy -args $(FAULTS) | grep -v '^=== '
 	go test -count=1 -v -run 'AlteredAdvice' ./renew/issue | grep -v '^=== '
+	go test -count=1 -v -run 'HalfOfTheCertificates' ./cmd/certvigil -args -ari.certs=1000 | grep -v '^=== '
 
 .PHONY: bench
 bench: ## speed and memory, measured, never asserted

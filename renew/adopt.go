@@ -54,7 +54,7 @@ func (f Foreign) settled(held Version) time.Time {
 
 // unsettled returns when all that someone else is writing may be judged; zero
 // where nobody is.
-func unsettled(f Facts) time.Time {
+func unsettled(f *Facts) time.Time {
 	var at time.Time
 	for _, x := range f.Foreign {
 		at = later(at, x.settled(f.Held))
@@ -64,7 +64,7 @@ func unsettled(f Facts) time.Time {
 
 // Adoptable returns the pair that is to become ours: the one that lasts longest
 // of those that are good and last longer than what is held.
-func Adoptable(c Cert, f Facts) (Foreign, bool) {
+func Adoptable(c *Cert, f *Facts) (Foreign, bool) {
 	var best Foreign
 	if c.OnChange != "" && c.OnChange != Adopting {
 		return best, false
@@ -83,20 +83,20 @@ func Adoptable(c Cert, f Facts) (Foreign, bool) {
 }
 
 // good tells whether clients may get what someone else put in place.
-func (f Facts) good(x Foreign) bool {
+func (f *Facts) good(x Foreign) bool {
 	return x.Fault == "" && (x.Fingerprint == "" || x.Fingerprint != f.Journal.Revoked.Fingerprint)
 }
 
 // LeftAlone tells whether the operator wants what stands at a place to stay: it
 // is somebody else's, and good.
-func LeftAlone(c Cert, f Facts, place int) bool {
+func LeftAlone(c *Cert, f *Facts, place int) bool {
 	return c.OnChange == Alarming && slices.ContainsFunc(f.Foreign, func(x Foreign) bool {
 		return x.Place == place && f.good(x)
 	})
 }
 
 // LeftBy lists the leaves that an install step leaves where they are.
-func LeftBy(c Cert, f Facts) []string {
+func LeftBy(c *Cert, f *Facts) []string {
 	var all []string
 	for _, x := range f.Foreign {
 		if LeftAlone(c, f, x.Place) {
@@ -108,7 +108,7 @@ func LeftBy(c Cert, f Facts) []string {
 
 // adoptRule: a pair of someone else's that is better than ours is made ours, as
 // soon as it stands still; who brings a better one again and again has to wait.
-func adoptRule(_ time.Time, c Cert, f Facts) (Step, bool) {
+func adoptRule(_ time.Time, c *Cert, f *Facts) (Step, bool) {
 	if _, ok := Adoptable(c, f); !ok {
 		return Step{}, false
 	}
@@ -126,7 +126,7 @@ func (p Placed) Adopts(now time.Time) Placed { return p.Place(now, adoptions) }
 // yields puts an install step off while someone else is writing, and takes it
 // back where what he wrote is about to be adopted. By a clock that is behind a
 // good pair looks as if it was not valid yet: it stays until the clock is right.
-func yields(now time.Time, c Cert, f Facts, s Step) (Step, bool) {
+func yields(now time.Time, c *Cert, f *Facts, s Step) (Step, bool) {
 	if len(f.Foreign) == 0 {
 		return s, true
 	}
@@ -142,7 +142,7 @@ func yields(now time.Time, c Cert, f Facts, s Step) (Step, bool) {
 
 // expects puts off what is issued for a pair that someone is overwriting: what
 // comes may be good. No other renewal waits for anybody who writes.
-func expects(f Facts, wanted, s Step) Step {
+func expects(f *Facts, wanted, s Step) Step {
 	if f.Newest.Fault == "" || wanted.Reason != f.Newest.Fault {
 		return s
 	}
@@ -168,7 +168,7 @@ func Covers(have, want []string) bool {
 }
 
 // foreignHealth: a human hears of what is left alone, and of who does not stop.
-func foreignHealth(now time.Time, c Cert, f Facts) []Finding {
+func foreignHealth(now time.Time, c *Cert, f *Facts) []Finding {
 	var found []Finding
 	for _, x := range f.Foreign {
 		if LeftAlone(c, f, x.Place) && !now.Before(x.settled(f.Held)) {

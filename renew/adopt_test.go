@@ -104,7 +104,7 @@ func TestWhatSomebodyElsePutInPlace(t *testing.T) {
 			x := &f.Foreign[0]
 			*x = Foreign{Place: 0, NotAfter: ours.Add(day), ChangedAt: now, Since: now}
 			tc.change(&c, &f, x)
-			if got := Decide(now, c, f); got.Do != tc.do || !got.At.Equal(tc.at) || got.Reason != tc.reason {
+			if got := Decide(now, &c, &f); got.Do != tc.do || !got.At.Equal(tc.at) || got.Reason != tc.reason {
 				t.Errorf("got %s at %s for %s, want %s at %s for %s", got.Do, got.At, got.Reason, tc.do, tc.at, tc.reason)
 			}
 		})
@@ -115,7 +115,7 @@ func TestTheOneThatLastsLongestIsAdopted(t *testing.T) {
 	c, f := wantCert(), servedAt(90*day)
 	end := f.Held.NotAfter
 	f.Foreign = []Foreign{{Place: 0, NotAfter: end.Add(day)}, {Place: 1, NotAfter: end.Add(3 * day), Fault: "no"}, {Place: 2, NotAfter: end.Add(2 * day)}, {Place: 3, NotAfter: end}}
-	if x, ok := Adoptable(c, f); !ok || x.Place != 2 {
+	if x, ok := Adoptable(&c, &f); !ok || x.Place != 2 {
 		t.Errorf("%+v", x)
 	}
 }
@@ -185,7 +185,7 @@ func TestForeignHealth(t *testing.T) {
 		f.Journal.Proofs[0].CheckedAt = now
 		f.Foreign = []Foreign{{Path: "/etc/tls/www.crt", NotAfter: t0.Add(100 * day), ChangedAt: now.Add(-time.Minute), Since: now.Add(-time.Minute)}}
 		tc.change(&c, &f)
-		if v := Health(now, c, f); v.Level != tc.level || v.Reason() != tc.reason {
+		if v := Health(now, &c, &f); v.Level != tc.level || v.Reason() != tc.reason {
 			t.Errorf("%s: %s %s, %+v", tc.name, v.Level, v.Reason(), v.Findings)
 		}
 	}

@@ -21,7 +21,7 @@ const (
 // Backoff returns how long to wait after the count-th failure in a row of do,
 // before jitter. Waits shrink with the slack, so that a certificate of a minute
 // is tried as often within its slack as one of 90 days.
-func Backoff(now time.Time, do Do, count int, c Cert, f Facts) time.Duration {
+func Backoff(now time.Time, do Do, count int, c *Cert, f *Facts) time.Duration {
 	count = max(count, 1)
 	var wait, longest time.Duration
 	switch do {
@@ -48,7 +48,7 @@ func Backoff(now time.Time, do Do, count int, c Cert, f Facts) time.Duration {
 // name, by an eighth of what is left of the certificate: a CA that was down for
 // all of the slack and comes back on the last day is found in time. A name that
 // fails is not tried more often for that: CAs count it.
-func Hurried(now time.Time, wait time.Duration, c Cert, f Facts) time.Duration {
+func Hurried(now time.Time, wait time.Duration, c *Cert, f *Facts) time.Duration {
 	if !f.Held.valid(now) {
 		return wait
 	}

@@ -8,27 +8,34 @@ import (
 // farthest is more than any wait that this package or a CA's Retry-After gives.
 const farthest = 30 * time.Hour
 
-// Believable returns f without what the clock says can't be so. A clock that was
+// Believe takes out of f what the clock says can't be so. A clock that was
 // ahead for a while (a machine that boots without one) leaves dates in the
 // journal that would hold everything up, or let everything through, until they
-// have come: what was noted in the future was not noted then.
-func Believable(now time.Time, f Facts) Facts {
+// have come: what was noted in the future was not noted then. A date that is put
+// off to a time counted from now would never come.
+func Believe(now time.Time, f *Facts) {
 	ahead := func(t time.Time) bool { return t.After(now) }
+	most := now.Add(farthest)
 	believe := func(t Trouble) Trouble {
 		if ahead(t.Last) {
 			return Trouble{}
 		}
-		t.RetryAt = earlier(t.RetryAt, now.Add(farthest))
+		t.RetryAt = earlier(t.RetryAt, t.Last.Add(farthest))
 		return t
 	}
-	j := f.Journal
-	j.Install, j.Verify, j.Advise, j.Enroll = believe(j.Install), believe(j.Verify), believe(j.Advise), believe(j.Enroll)
-	j.Adopt, j.LookUp = believe(j.Adopt), believe(j.LookUp)
-	j.Revocation.NextAt = earlier(j.Revocation.NextAt, now.Add(farthest))
+	j := &f.Journal
+	for _, t := range []*Trouble{&j.Install, &j.Verify, &j.Advise, &j.Enroll, &j.Adopt, &j.LookUp} {
+		if t.Count > 0 {
+			*t = believe(*t)
+		}
+	}
+	if j.Revocation.NextAt.After(most) {
+		j.Revocation.NextAt = time.Time{}
+	}
 	if ahead(j.Request.At) {
 		j.Request = Request{}
 	}
-	j.Advice.PollAt = earlier(j.Advice.PollAt, now.Add(farthest))
+	j.Advice.PollAt = earlier(j.Advice.PollAt, j.Advice.FetchedAt.Add(farthest))
 	if ahead(j.Advice.FetchedAt) {
 		j.Advice = Advice{}
 	}
@@ -56,20 +63,27 @@ func Believable(now time.Time, f Facts) Facts {
 		is.Trouble, is.RanAt = believe(h.Trouble), earlier(h.RanAt, now)
 		return is, is.RanAt.Equal(h.RanAt) && is.Trouble.Count == h.Trouble.Count && is.Trouble.RetryAt.Equal(h.Trouble.RetryAt)
 	})
-	if slices.ContainsFunc(j.Issued, func(i Issuance) bool { return ahead(i.At) }) {
+	if n := len(j.Issued); n > 0 && ahead(j.Issued[n-1].At) { // the oldest come first
 		j.Issued = slices.DeleteFunc(slices.Clone(j.Issued), func(i Issuance) bool { return ahead(i.At) })
 	}
-	f.Journal = j
-	if most := now.Add(farthest); slices.ContainsFunc(f.Standings, func(s Standing) bool { return s.HoldUntil.After(most) }) {
-		f.Standings = slices.Clone(f.Standings)
-		for i := range f.Standings {
-			f.Standings[i].HoldUntil = earlier(f.Standings[i].HoldUntil, most)
+	for i := range f.Standings {
+		if s := f.Standings[i]; s.HoldUntil.After(most) {
+			f.Standings = slices.Clone(f.Standings)
+			f.Standings[i].HoldUntil = HeldUntil(now, s.HoldUntil)
 		}
 	}
 	if ahead(f.Held.IssuedAt) {
 		f.Held.IssuedAt = f.Held.NotBefore // the CA's clock said that
 	}
-	return f
+}
+
+// HeldUntil is until when a CA takes no order, as it was noted: zero where no CA
+// asks for so much, since it was a clock that was ahead that the wait was added to.
+func HeldUntil(now, noted time.Time) time.Time {
+	if noted.After(now.Add(farthest)) {
+		return time.Time{}
+	}
+	return noted
 }
 
 // believableMap returns m with what believe makes of each of its values: m

@@ -1,7 +1,9 @@
 package renew
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -33,7 +35,7 @@ func TestAClockThatWasAheadHoldsNothingUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, f := wantCert(), servedAt(90*day)
 			plant(&f)
-			f = Believable(now, f)
+			Believe(now, &f)
 			s := renewal(t, now, c, f)
 			if d := s.At.Sub(now); d > farthest {
 				t.Errorf("the renewal that is due waits %s (%s)", d, s.Reason)
@@ -41,7 +43,7 @@ func TestAClockThatWasAheadHoldsNothingUp(t *testing.T) {
 			if s.Reason == Requested {
 				t.Error("a request of the future is followed")
 			}
-			for _, s := range Ahead(now, c, f) {
+			for _, s := range Ahead(now, &c, &f) {
 				if s.Do != Issue && s.At.Sub(now) > farthest {
 					t.Errorf("%s waits until %s", s.Do, s.At)
 				}
@@ -58,7 +60,8 @@ func TestARequestAfterAClockWasAheadCounts(t *testing.T) {
 	f.Held.IssuedAt = t0.Add(1500 * day)
 	f.Journal.Request = Request{At: now, Force: true}
 	later := now.Add(time.Second)
-	if s := renewal(t, later, c, Believable(later, f)); s.Reason == Requested {
+	Believe(later, &f)
+	if s := renewal(t, later, c, f); s.Reason == Requested {
 		return
 	}
 	// Dated "now", the version is newer than the request: the date it can be
@@ -72,7 +75,8 @@ func TestARequestAfterAClockWasAheadCounts(t *testing.T) {
 func TestThatOursWasPutInPlaceIsNotForgotten(t *testing.T) {
 	f := servedAt(90 * day)
 	f.Journal.Placed = Placed{Version: 1, At: t0.Add(1500 * day), Again: 9}
-	if p := Believable(t0.Add(day), f).Journal.Placed; p != (Placed{Version: 1}) {
+	Believe(t0.Add(day), &f)
+	if p := f.Journal.Placed; p != (Placed{Version: 1}) {
 		t.Errorf("%+v", p)
 	}
 }
@@ -82,11 +86,42 @@ func TestWhatIsBelievableStays(t *testing.T) {
 	f := servedAt(90 * day)
 	f.failed(Trouble{Count: 1, Last: now, RetryAt: now.Add(24 * time.Hour)})
 	f.Journal.Request = Request{At: now}
-	f.Journal.Advice.PollAt = now.Add(24 * time.Hour)
+	f.Journal.Advice.FetchedAt, f.Journal.Advice.PollAt = now, now.Add(24*time.Hour)
 	f.Standings = []Standing{{HoldUntil: now.Add(24 * time.Hour)}}
 	f.Journal.Preflight.At = now
-	g := Believable(now, f)
+	g := f
+	g.Journal.Hooks, g.Journal.Issuers = maps.Clone(f.Journal.Hooks), maps.Clone(f.Journal.Issuers)
+	Believe(now, &g)
 	if !reflect.DeepEqual(f, g) {
 		t.Errorf("%+v became %+v", f, g)
+	}
+}
+
+// TestWhatAClockThatWasAheadPutOffComes: a date that is beyond belief is not
+// moved along with the clock, or it never comes.
+func TestWhatAClockThatWasAheadPutOffComes(t *testing.T) {
+	due := t0.Add(61 * day)
+	for name, plant := range map[string]func(*Facts){
+		"the CA asked for an hour": func(f *Facts) { f.Standings = []Standing{{HoldUntil: t0.Add(400 * day)}} },
+		"a renewal failed":         func(f *Facts) { f.failed(Trouble{Count: 1, Last: t0.Add(60 * day), RetryAt: t0.Add(400 * day)}) },
+		"a list was looked at": func(f *Facts) {
+			f.Held.CRL, f.Journal.Revocation = "http://ca.example/crl", Revocation{Fingerprint: "aa", NextAt: t0.Add(400 * day)}
+		},
+		"the CA was asked for news": func(f *Facts) { f.Journal.Advice.PollAt = t0.Add(400 * day) },
+	} {
+		c, f := wantCert(), servedAt(90*day)
+		plant(&f)
+		for now := due; ; now = now.Add(time.Hour) {
+			seen := f
+			Believe(now, &seen)
+			late := slices.ContainsFunc(Ahead(now, &c, &seen), func(s Step) bool { return s.Do != Preflight && s.Do != Verify && s.At.After(now) })
+			if !late {
+				break
+			}
+			if now.Sub(due) > 2*farthest {
+				t.Errorf("%s: still waiting after %s: %+v", name, now.Sub(due), Ahead(now, &c, &seen))
+				break
+			}
+		}
 	}
 }

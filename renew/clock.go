@@ -12,8 +12,8 @@ const ClockTolerance = 5 * time.Minute
 // where there is no pair.
 func Earliest(versions []Version) time.Time {
 	var at time.Time
-	for _, v := range versions {
-		if v.Usable() {
+	for i := range versions {
+		if v := &versions[i]; v.Usable() {
 			at = later(at, v.NotBefore)
 		}
 	}

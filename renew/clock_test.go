@@ -22,7 +22,7 @@ func TestAClockThatIsBehindIssuesNothing(t *testing.T) {
 			c, f := wantCert(), servedAt(90*day)
 			c.KeyType = RSA2048 // due at once
 			f.Earliest = later(Earliest([]Version{f.Held}), tc.built)
-			f = Believable(tc.now, f)
+			Believe(tc.now, &f)
 			s := renewal(t, tc.now, c, f)
 			if tc.want.IsZero() {
 				if s.At.After(tc.now) {
@@ -34,7 +34,7 @@ func TestAClockThatIsBehindIssuesNothing(t *testing.T) {
 				t.Errorf("got %+v", s)
 			}
 			found := false
-			for _, one := range Health(tc.now, c, f).Findings {
+			for _, one := range Health(tc.now, &c, &f).Findings {
 				found = found || one.Reason == ClockBehind
 			}
 			if !found {

@@ -1,7 +1,7 @@
 package renew
 
 import (
-	"slices"
+	"iter"
 	"time"
 )
 
@@ -10,7 +10,7 @@ const idle = 24 * time.Hour
 
 // rule answers for one stage: what it wants done and when. It answers false
 // where it wants nothing.
-type rule func(now time.Time, c Cert, f Facts) (Step, bool)
+type rule func(now time.Time, c *Cert, f *Facts) (Step, bool)
 
 // rules, in the order in which they are asked. What puts a whole pair in place
 // comes first, then what gets a new one, so that a hook or an endpoint that
@@ -22,7 +22,7 @@ func rules() []rule {
 // Decide returns the one thing to do next for c: the first rule whose time has
 // come, otherwise the rule whose time comes first. It is total: any facts,
 // however odd, give a step, and Step.At is never before now.
-func Decide(now time.Time, c Cert, f Facts) Step {
+func Decide(now time.Time, c *Cert, f *Facts) Step {
 	next := Step{Do: Wait, At: now.Add(idle), Reason: NothingToDo}
 	for _, r := range rules() {
 		s, ok := r(now, c, f)
@@ -42,7 +42,7 @@ func Decide(now time.Time, c Cert, f Facts) Step {
 
 // Ahead returns what every stage wants next, in the order of the rules: the
 // plan that Decide picks from.
-func Ahead(now time.Time, c Cert, f Facts) []Step {
+func Ahead(now time.Time, c *Cert, f *Facts) []Step {
 	var steps []Step
 	for _, r := range rules() {
 		if s, ok := r(now, c, f); ok {
@@ -53,16 +53,12 @@ func Ahead(now time.Time, c Cert, f Facts) []Step {
 	return steps
 }
 
-func installRule(now time.Time, c Cert, f Facts) (Step, bool) {
+func installRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	reason := Reason("")
 	switch {
 	case f.Held.N == 0:
 		return Step{}, false // nothing whole to put in place
-	case f.Live != 0 && f.Live != f.Held.N && !now.Before(f.Held.NotAfter) && loadedYet(now, f):
-		// The live pair is broken, and what is left of those before has expired. A
-		// server that runs still has the good one loaded: it must not be reloaded for
-		// this. A new one is due at once. Once that has ended too, any whole pair is
-		// better than none: without one nginx does not even start for the other sites.
+	case Withheld(now, f) && !f.Blocking:
 		return Step{}, false
 	case f.Live != f.Held.N && !LeftAlone(c, f, AtLive):
 		reason = InstallPending
@@ -79,13 +75,6 @@ func installRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	}
 	s := Step{Do: Install, Reason: reason, At: f.Journal.Placed.next(f.Held.N)}
 	return yields(now, c, f, retried(s, f.Journal.Install, f.Journal.Request))
-}
-
-// loadedYet tells whether a server may have a pair loaded that is good still,
-// although it is gone from the disk.
-func loadedYet(now time.Time, f Facts) bool {
-	return slices.ContainsFunc(f.Journal.Proofs, func(p Proof) bool { return now.Before(p.NotAfter) }) ||
-		slices.ContainsFunc(f.Journal.Issued, func(i Issuance) bool { return now.Before(i.NotAfter) })
 }
 
 // Somebody who writes at the same paths is answered at once, then ever more
@@ -118,7 +107,7 @@ func (p Placed) Place(now time.Time, n int) Placed {
 	}
 }
 
-func deployRule(_ time.Time, c Cert, f Facts) (Step, bool) {
+func deployRule(_ time.Time, c *Cert, f *Facts) (Step, bool) {
 	if !inPlace(f) {
 		return Step{}, false
 	}
@@ -149,7 +138,7 @@ func deployRule(_ time.Time, c Cert, f Facts) (Step, bool) {
 // configuration: those that have not acknowledged and may be tried again, or
 // all of them where every one has acknowledged and the endpoints still answer
 // with something else: an exit code of 0 proves nothing.
-func DueHooks(now time.Time, c Cert, f Facts) []string {
+func DueHooks(now time.Time, c *Cert, f *Facts) []string {
 	var due []string
 	pending := false
 	for _, h := range c.Hooks {
@@ -170,7 +159,7 @@ func DueHooks(now time.Time, c Cert, f Facts) []string {
 // hookPending tells whether h still has to run: it never returned 0 for the
 // live version, or what lies at the paths is not what it was when it did. What
 // someone else put there is adopted or replaced first.
-func hookPending(h string, f Facts) bool {
+func hookPending(h string, f *Facts) bool {
 	rec := f.Journal.Hooks[h]
 	return rec.Acknowledged != f.Live || (rec.Saw != "" && rec.Saw != f.Seen && len(f.Foreign) == 0)
 }
@@ -178,11 +167,11 @@ func hookPending(h string, f Facts) bool {
 // reloadInVain tells whether an endpoint was seen with another certificate
 // after every hook had returned 0. Once the hooks ran again they get another
 // proof before they are blamed again.
-func reloadInVain(c Cert, f Facts) bool {
+func reloadInVain(c *Cert, f *Facts) bool {
 	if c.OnChange == Alarming && len(f.Foreign) > 0 {
 		return false // what is served may be somebody else's, as the operator wants it
 	}
-	for _, p := range LiveProofs(c, f) {
+	for p := range LiveProofs(c, f) {
 		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() {
 			continue
 		}
@@ -204,16 +193,17 @@ const (
 	proofPortion = 20
 )
 
-func verifyRule(now time.Time, c Cert, f Facts) (Step, bool) {
-	proofs := LiveProofs(c, f)
-	if !inPlace(f) || len(proofs) == 0 {
+func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
+	lost := Withheld(now, f) // then it is looked at whether a server has it still
+	if !inPlace(f) && !lost {
 		return Step{}, false
 	}
 	every := proofInterval(f)
-	again := Step{Do: Verify, Reason: ProofDue}
-	for _, p := range proofs {
+	again, any := Step{Do: Verify, Reason: ProofDue}, false
+	for p := range LiveProofs(c, f) {
+		any = true
 		switch {
-		case p.CheckedAt.IsZero():
+		case p.CheckedAt.IsZero(), lost && p.Served:
 			return retried(Step{Do: Verify, Reason: NotProved}, f.Journal.Verify, f.Journal.Request), true
 		case !p.Served:
 			return failingProof(f, p), true
@@ -224,16 +214,16 @@ func verifyRule(now time.Time, c Cert, f Facts) (Step, bool) {
 			again.At = at
 		}
 	}
-	return again, true
+	return again, any
 }
 
-func proofInterval(f Facts) time.Duration {
+func proofInterval(f *Facts) time.Duration {
 	return min(proofEvery, f.Held.Lifetime()/proofPortion)
 }
 
 // failingProof: again when the backoff is over. The hooks ran again before it
 // where there are any, since deployRule is asked first.
-func failingProof(f Facts, p Proof) Step {
+func failingProof(f *Facts, p Proof) Step {
 	s := Step{Do: Verify, Reason: NotServed}
 	if p.Unverifiable {
 		s.Reason = Unverifiable
@@ -241,7 +231,7 @@ func failingProof(f Facts, p Proof) Step {
 	return retried(s, f.Journal.Verify, f.Journal.Request)
 }
 
-func adviseRule(now time.Time, c Cert, f Facts) (Step, bool) {
+func adviseRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	// RFC 9773, section 4.3: no polling once the certificate has expired.
 	if !c.ARI || f.Held.N == 0 || f.Held.CertID == "" || !now.Before(f.Held.NotAfter) {
 		return Step{}, false
@@ -265,26 +255,30 @@ func retried(s Step, t Trouble, req Request) Step {
 }
 
 // inPlace tells whether live/<name> shows the held version.
-func inPlace(f Facts) bool { return f.Held.N > 0 && f.Live == f.Held.N }
+func inPlace(f *Facts) bool { return f.Held.N > 0 && f.Live == f.Held.N }
 
-// LiveProofs returns a proof for every endpoint and name that the configuration
+// LiveProofs gives a proof for every endpoint and name that the configuration
 // lists, but for names that were left out: a zero one, but for address and name,
 // where the live version was not looked for yet.
-func LiveProofs(c Cert, f Facts) []Proof {
-	proofs := make([]Proof, 0, len(f.Journal.Proofs))
-	leftOut := LeftOut(c, f.Held)
-	for _, e := range c.Endpoints {
-		for _, n := range without(e.NamesOr(c.Names), leftOut) {
-			proofs = append(proofs, proofOf(f, e.Address, n, len(proofs)))
+func LiveProofs(c *Cert, f *Facts) iter.Seq[Proof] {
+	return func(yield func(Proof) bool) {
+		leftOut, n := LeftOut(c, f.Held), 0
+		for i := range c.Endpoints {
+			e := &c.Endpoints[i]
+			for _, name := range without(e.NamesOr(c.Names), leftOut) {
+				if !yield(proofOf(f, e.Address, name, n)) {
+					return
+				}
+				n++
+			}
 		}
 	}
-	return proofs
 }
 
 // proofOf finds the proof of one endpoint and name. Proofs are noted in the order
 // of the configuration, so that it mostly stands at the place where it is looked
 // for first.
-func proofOf(f Facts, address, name string, place int) Proof {
+func proofOf(f *Facts, address, name string, place int) Proof {
 	all := f.Journal.Proofs
 	for i := range all {
 		p := &all[(place+i)%len(all)]
@@ -312,7 +306,7 @@ func later(a, b time.Time) time.Time {
 
 // Renewal returns when the next certificate is to be issued and why, whatever
 // else comes before it. It answers false where none ever is.
-func Renewal(now time.Time, c Cert, f Facts) (Step, bool) {
+func Renewal(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	s, ok := issueRule(now, c, f)
 	s.At = later(s.At, now)
 	return s, ok

@@ -54,12 +54,12 @@ func failedAt(t Trouble) Trouble {
 
 func renewal(t *testing.T, now time.Time, c Cert, f Facts) Step {
 	t.Helper()
-	for _, s := range Ahead(now, c, f) {
+	for _, s := range Ahead(now, &c, &f) {
 		if s.Do == Issue {
 			return s
 		}
 	}
-	t.Fatalf("no issue step in %v", Ahead(now, c, f))
+	t.Fatalf("no issue step in %v", Ahead(now, &c, &f))
 	return Step{}
 }
 
@@ -112,7 +112,29 @@ func TestDecide(t *testing.T) {
 		{"the live pair is broken and all that is left has expired: the server keeps what it has loaded", t0.Add(91 * day), func(c *Cert, f *Facts) {
 			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
 			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
+			f.Journal.Proofs[0].NotAfter = t0.Add(150 * day)
 		}, Issue, time.Time{}, Unreadable},
+		{"the endpoint does not answer any more: a whole pair, or nginx does not start", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
+			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Unverifiable: true, CheckedAt: t0.Add(91 * day)}
+			f.Journal.Verify = Trouble{Count: 3, Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
+		}, Install, time.Time{}, InstallPending},
+		{"it did not answer twice: that may pass", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Unverifiable: true, CheckedAt: t0.Add(91 * day)}
+			f.Journal.Verify = Trouble{Count: 2, Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
+		}, Issue, time.Time{}, Unreadable},
+		{"nobody looks at endpoints: it may be loaded as long as it lasts", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
+			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
+			c.Endpoints, f.Journal.Proofs = nil, nil
+		}, Issue, time.Time{}, Unreadable},
+		{"another certificate waits for a reload: a whole pair, or nginx reads none", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
+			f.Newest.N, f.Newest.Fault, f.Live, f.Blocking = 2, Unreadable, 2, true
+			f.Journal.Proofs[0].NotAfter = t0.Add(150 * day)
+		}, Install, time.Time{}, InstallPending},
 		{"what it has loaded has ended too: a whole pair, or nginx does not start", t0.Add(91 * day), func(c *Cert, f *Facts) {
 			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
 		}, Install, time.Time{}, InstallPending},
@@ -212,7 +234,7 @@ func TestDecide(t *testing.T) {
 			if tc.at.IsZero() {
 				want.At = tc.now
 			}
-			got := Decide(tc.now, c, f)
+			got := Decide(tc.now, &c, &f)
 			if got.Do == Issue && len(c.Issuers) > 0 {
 				want.Issuer = c.Issuers[0].Name
 			}
@@ -356,7 +378,7 @@ func TestDueHooks(t *testing.T) {
 	c, f := wantCert(), servedAt(90*day)
 	c.Hooks = []string{"a", "b", "nginx"}
 	f.Journal.Hooks["b"] = HookRecord{Trouble: Trouble{Count: 1, RetryAt: now.Add(time.Second)}}
-	if got := DueHooks(now, c, f); len(got) != 1 || got[0] != "a" {
+	if got := DueHooks(now, &c, &f); len(got) != 1 || got[0] != "a" {
 		t.Errorf("due: %v, want a alone: b waits, nginx has acknowledged", got)
 	}
 	f.Journal.Hooks = map[string]HookRecord{}
@@ -364,7 +386,7 @@ func TestDueHooks(t *testing.T) {
 		f.Journal.Hooks[h] = HookRecord{Acknowledged: 1, RanAt: t0}
 	}
 	f.Journal.Proofs[0].Served = false
-	if got := DueHooks(now, c, f); len(got) != 3 {
+	if got := DueHooks(now, &c, &f); len(got) != 3 {
 		t.Errorf("not served: due %v, want all three again", got)
 	}
 }
@@ -402,11 +424,11 @@ func TestDecideIsTotal(t *testing.T) {
 			f.Outputs = []OutputState{{InPlace: maybe(), Reason: InstallPending}}
 			f.Foreign = []Foreign{{Place: rnd.IntN(3) - 1, Fault: []string{"", "no"}[rnd.IntN(2)], NotAfter: at(), ChangedAt: at(), Since: at()}}
 		}
-		s := Decide(now, c, f)
+		s := Decide(now, &c, &f)
 		if s.At.Before(now) || s.Reason == "" || s.Do == "" {
 			t.Fatalf("step %+v at %s of %+v", s, now, f)
 		}
-		if again := Decide(now, c, f); !reflect.DeepEqual(again, s) {
+		if again := Decide(now, &c, &f); !reflect.DeepEqual(again, s) {
 			t.Fatalf("the same facts gave %+v, then %+v", s, again)
 		}
 		if s.Do == Issue && !s.At.After(now) {
@@ -417,10 +439,10 @@ func TestDecideIsTotal(t *testing.T) {
 				t.Fatalf("issues before the CA's Retry-After: %+v", f)
 			}
 		}
-		Health(now, c, f)
-		StageOf(c, f)
+		Health(now, &c, &f)
+		StageOf(&c, &f)
 		for do := range map[Do]bool{Issue: true, Deploy: true, Advise: true} {
-			if b := Backoff(now, do, rnd.IntN(50), c, f); b <= 0 || b > 24*time.Hour {
+			if b := Backoff(now, do, rnd.IntN(50), &c, &f); b <= 0 || b > 24*time.Hour {
 				t.Fatalf("backoff of %s: %s", do, b)
 			}
 		}

@@ -8,7 +8,7 @@ import (
 
 // issueRule: when the certificate is due, put off by what the CA, the schedule
 // or the brake say.
-func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
+func issueRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	s := due(now, c, f)
 	if s.At.IsZero() {
 		return s, false
@@ -16,7 +16,7 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 	wanted := s
 	s.At = later(s.At, now) // a wait that is over is no reason any more
 	s = rescued(now, c, f, ask(now, c, f, s))
-	if at := braked(c, f); at.After(s.At) {
+	if at := braked(c, f, s.At); at.After(s.At) {
 		s.At, s.Reason = at, Braked
 	}
 	s = windowed(now, c, f, wanted, s)
@@ -32,7 +32,7 @@ func issueRule(now time.Time, c Cert, f Facts) (Step, bool) {
 // due returns when a certificate is to be issued and why, before anything holds
 // it back: now, where what is held is not what is wanted; else the earliest of
 // the CA's advice and the backstop.
-func due(now time.Time, c Cert, f Facts) Step {
+func due(now time.Time, c *Cert, f *Facts) Step {
 	s := Step{Do: Issue, At: now}
 	if s.Reason = differs(now, c, f); s.Reason != "" {
 		return s
@@ -50,7 +50,7 @@ func due(now time.Time, c Cert, f Facts) Step {
 
 // scheduled returns when what is held is due by its own dates: the earliest of
 // the CA's advice and the backstop. The slack counts from there.
-func scheduled(c Cert, f Facts) Step {
+func scheduled(c *Cert, f *Facts) Step {
 	s := Step{Do: Issue, At: backstop(c, f.Held), Reason: Lifetime}
 	if a := f.Journal.Advice; c.ARI && a.CertID == f.Held.CertID && !a.Chosen.IsZero() && a.Chosen.Before(s.At) {
 		s.At, s.Reason = a.Chosen, ARIWindow
@@ -62,7 +62,7 @@ func scheduled(c Cert, f Facts) Step {
 }
 
 // differs tells why what is held is not what is wanted; empty where it is.
-func differs(now time.Time, c Cert, f Facts) Reason {
+func differs(now time.Time, c *Cert, f *Facts) Reason {
 	held := f.Held
 	switch {
 	case held.N == 0 && f.Newest.N == 0:
@@ -89,7 +89,7 @@ func differs(now time.Time, c Cert, f Facts) Reason {
 
 // issuerDiffers compares held with the issuer that it came from, by its label.
 // Where that is gone any other of the same CA may have issued it.
-func issuerDiffers(c Cert, held Version) Reason {
+func issuerDiffers(c *Cert, held Version) Reason {
 	why := IssuerDiffers
 	for _, i := range c.Issuers {
 		switch {
@@ -107,7 +107,7 @@ func issuerDiffers(c Cert, held Version) Reason {
 
 // backstop is when v is renewed whatever the CA advises: with a third of the
 // lifetime left, half under ten days.
-func backstop(c Cert, v Version) time.Time {
+func backstop(c *Cert, v Version) time.Time {
 	end := v.End()
 	life := end.Sub(v.NotBefore)
 	return end.Add(-time.Duration(float64(life) * float64(c.lifetimeLeft(life))))
@@ -115,7 +115,7 @@ func backstop(c Cert, v Version) time.Time {
 
 // Slack is the time between due and expiry of what is held: what there is to
 // put things right in. Zero where nothing is held.
-func Slack(c Cert, f Facts) time.Duration {
+func Slack(c *Cert, f *Facts) time.Duration {
 	if f.Held.N == 0 {
 		return 0
 	}
@@ -134,22 +134,32 @@ const (
 	brakeLast   = 1
 )
 
-// braked returns until when the brake holds; zero where it does not.
-func braked(c Cert, f Facts) time.Time {
-	if !crowded(f.Journal.Issued) {
-		return time.Time{}
+// braked returns until when the brake holds what is due at at; no later than
+// that where it does not.
+func braked(c *Cert, f *Facts, at time.Time) time.Time {
+	issued := f.Journal.Issued
+	if !crowded(issued) || alike(issued) && !brakes(c, f, issued).After(at) {
+		return time.Time{} // mostly so, and whose they are need not be known
 	}
 	set := c.Set()
-	issued := make([]Issuance, 0, len(f.Journal.Issued))
-	for _, i := range f.Journal.Issued {
-		if i.Set == set {
-			issued = append(issued, i)
+	return brakes(c, f, slices.DeleteFunc(slices.Clone(issued), func(i Issuance) bool { return i.Set != set }))
+}
+
+// alike tells whether all are for one set of names.
+func alike(issued []Issuance) bool {
+	for i := range issued {
+		if issued[i].Set != issued[0].Set {
+			return false
 		}
 	}
+	return true
+}
+
+// brakes is braked by what was issued for one set of names, the certificate's own.
+func brakes(c *Cert, f *Facts, issued []Issuance) time.Time {
 	if len(issued) == 0 {
 		return time.Time{}
 	}
-	slices.SortFunc(issued, func(a, b Issuance) int { return a.At.Compare(b.At) })
 	last := issued[len(issued)-1]
 	if r := f.Journal.Request; r.Force && r.At.After(last.At) {
 		return time.Time{}

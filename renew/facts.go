@@ -51,16 +51,16 @@ func (v Version) End() time.Time {
 // yet is as good as one that is: none gets here that was not valid when it was
 // issued, so it is the clock that is wrong, and an older pair may be expired.
 func Best(now time.Time, versions []Version) Version {
-	var best Version
-	for _, v := range versions {
-		if v.Usable() && better(now, v, best) {
+	best := &Version{}
+	for i := range versions {
+		if v := &versions[i]; v.Usable() && better(now, v, best) {
 			best = v
 		}
 	}
-	return best
+	return *best
 }
 
-func better(now time.Time, v, than Version) bool {
+func better(now time.Time, v, than *Version) bool {
 	if a, b := now.Before(v.NotAfter), now.Before(than.NotAfter); a != b {
 		return a
 	}
@@ -84,6 +84,7 @@ type Facts struct {
 	Standings []Standing    // one for each issuer of the Cert, in its order
 	Earliest  time.Time     // the clock can't be right before: the newest pair, and the program, are from then
 	Checking  bool          // a preflight is under way
+	Blocking  bool          // another certificate of the same hook is [Blocked]
 	Journal   Journal
 
 	// ConfiguredAt is when the configuration last changed on disk. Only Promises

@@ -65,9 +65,9 @@ const (
 func Alarms() (attention, critical float64) { return 1 - attentionGone, 1 - criticalGone }
 
 // Health judges c. Like Decide it is pure and total.
-func Health(now time.Time, c Cert, f Facts) Verdict {
+func Health(now time.Time, c *Cert, f *Facts) Verdict {
 	var found []Finding
-	for _, look := range []func(time.Time, Cert, Facts) []Finding{pairHealth, issueHealth, deployHealth, proofHealth, foreignHealth, revokedHealth, preflightHealth} {
+	for _, look := range []func(time.Time, *Cert, *Facts) []Finding{pairHealth, issueHealth, deployHealth, proofHealth, foreignHealth, revokedHealth, preflightHealth} {
 		found = append(found, look(now, c, f)...)
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Compare(b.Level.rank(), a.Level.rank()) })
@@ -78,7 +78,7 @@ func Health(now time.Time, c Cert, f Facts) Verdict {
 	return v
 }
 
-func pairHealth(now time.Time, c Cert, f Facts) []Finding {
+func pairHealth(now time.Time, c *Cert, f *Facts) []Finding {
 	held := f.Held
 	switch {
 	case held.N == 0:
@@ -86,7 +86,7 @@ func pairHealth(now time.Time, c Cert, f Facts) []Finding {
 		if f.Newest.N > 0 {
 			reason, level = f.Newest.Fault, Critical
 		}
-		if WorstIssuer(c, f.Journal).Count > 0 {
+		if WorstIssuer(c, &f.Journal).Count > 0 {
 			level = Critical
 		}
 		detail := f.Newest.FaultDetail
@@ -110,8 +110,8 @@ func pairHealth(now time.Time, c Cert, f Facts) []Finding {
 }
 
 // issueHealth: a renewal that is due and does not come.
-func issueHealth(now time.Time, c Cert, f Facts) []Finding {
-	t := WorstIssuer(c, f.Journal)
+func issueHealth(now time.Time, c *Cert, f *Facts) []Finding {
+	t := WorstIssuer(c, &f.Journal)
 	var found []Finding
 	if f.Held.valid(now) {
 		at := scheduled(c, f).At
@@ -127,7 +127,7 @@ func issueHealth(now time.Time, c Cert, f Facts) []Finding {
 	if t.Count > 0 && (t.Count >= patientTries || t.Class == Refused || t.Class == Config || t.Class == Bug || len(found) > 0 || !f.Held.valid(now)) {
 		found = append(found, Finding{Attention, IssueFailing, t.Message})
 	}
-	if s, ok := issueRule(now, c, f); ok && s.Reason == Braked && !due(now, c, f).At.After(now) {
+	if s, ok := brakedNow(now, c, f); ok {
 		found = append(found, Finding{Attention, Braked, "too many certificates for these names lately; next at " + s.At.UTC().Format(time.RFC3339) + ", or certvigil renew --force"})
 	}
 	if names := LeftOut(c, f.Held); len(names) > 0 {
@@ -139,8 +139,17 @@ func issueHealth(now time.Time, c Cert, f Facts) []Finding {
 	return append(found, issuersHealth(c, f)...)
 }
 
+// brakedNow returns the renewal that is due, where the brake holds it.
+func brakedNow(now time.Time, c *Cert, f *Facts) (Step, bool) {
+	if !braked(c, f, now).After(now) || due(now, c, f).At.After(now) {
+		return Step{}, false
+	}
+	s, ok := issueRule(now, c, f)
+	return s, ok && s.Reason == Braked
+}
+
 // issuersHealth: which CA it came from, and what that CA says.
-func issuersHealth(c Cert, f Facts) []Finding {
+func issuersHealth(c *Cert, f *Facts) []Finding {
 	var found []Finding
 	if t := f.Journal.Enroll; t.Count >= patientTries {
 		found = append(found, Finding{Attention, FallbackUnready, t.Message})
@@ -156,7 +165,7 @@ func issuersHealth(c Cert, f Facts) []Finding {
 
 // WorstIssuer is the run of failures to issue that has lasted longest; the zero
 // Trouble where no issuer fails.
-func WorstIssuer(c Cert, j Journal) Trouble {
+func WorstIssuer(c *Cert, j *Journal) Trouble {
 	var worst Trouble
 	for _, i := range c.Issuers {
 		if t := j.Issuer(i); t.Count > 0 && (worst.Count == 0 || t.Since.Before(worst.Since)) {
@@ -166,7 +175,7 @@ func WorstIssuer(c Cert, j Journal) Trouble {
 	return worst
 }
 
-func deployHealth(now time.Time, c Cert, f Facts) []Finding {
+func deployHealth(now time.Time, c *Cert, f *Facts) []Finding {
 	var found []Finding
 	if t := f.Journal.Install; t.Count > 0 {
 		found = append(found, Finding{Attention, InstallFailing, t.Message})
@@ -186,9 +195,9 @@ func deployHealth(now time.Time, c Cert, f Facts) []Finding {
 }
 
 // proofHealth: what clients get is not what they should.
-func proofHealth(now time.Time, c Cert, f Facts) []Finding {
+func proofHealth(now time.Time, c *Cert, f *Facts) []Finding {
 	var found []Finding
-	for _, p := range LiveProofs(c, f) {
+	for p := range LiveProofs(c, f) {
 		if p.Served || p.CheckedAt.IsZero() {
 			continue
 		}

@@ -61,7 +61,7 @@ func TestHealth(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&c, &f)
 			}
-			v := Health(tc.now, c, f)
+			v := Health(tc.now, &c, &f)
 			if v.Level != tc.level || v.Reason() != tc.reason {
 				t.Errorf("got %s for %q (%+v), want %s for %q", v.Level, v.Reason(), v.Findings, tc.level, tc.reason)
 			}
@@ -72,7 +72,7 @@ func TestHealth(t *testing.T) {
 func TestHealthSaysThatNobodyProves(t *testing.T) {
 	c, f := wantCert(), servedAt(90*day)
 	c.Endpoints = nil
-	v := Health(t0, c, f)
+	v := Health(t0, &c, &f)
 	if len(v.Findings) != 1 || v.Findings[0].Reason != NobodyProves {
 		t.Errorf("findings %+v, want %s", v.Findings, NobodyProves)
 	}
@@ -84,14 +84,14 @@ func TestACertificateThatIsNotRenewedAlarmsInTime(t *testing.T) {
 	for _, life := range []time.Duration{time.Minute, time.Hour, 160 * time.Hour, 47 * day, 90 * day, 398 * day} {
 		c, f := wantCert(), servedAt(life)
 		f.Journal.Proofs[0].NotAfter = f.Held.NotAfter
-		slack := Slack(c, f)
+		slack := Slack(&c, &f)
 		due := f.Held.NotAfter.Add(-slack)
 		for _, at := range []struct {
 			gone  float64
 			level Level
 		}{{0.1, OK}, {0.3, Attention}, {0.49, Attention}, {0.51, Critical}, {0.99, Critical}} {
 			now := due.Add(time.Duration(at.gone * float64(slack)))
-			if v := Health(now, c, f); v.Level != at.level {
+			if v := Health(now, &c, &f); v.Level != at.level {
 				t.Errorf("%s certificate, %.0f %% of the slack gone: %s, want %s", life, 100*at.gone, v.Level, at.level)
 			}
 		}
@@ -115,7 +115,7 @@ func TestStages(t *testing.T) {
 	} {
 		c, f := wantCert(), servedAt(90*day)
 		tc.change(&c, &f)
-		if got := StageOf(c, f); got != tc.want {
+		if got := StageOf(&c, &f); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
 		}
 	}
@@ -135,7 +135,7 @@ func TestTheLastDayIsNotWaitedAway(t *testing.T) {
 	} {
 		c, f := wantCert(), servedAt(tc.life)
 		now := f.Held.NotAfter.Add(-tc.left)
-		if got := Hurried(now, Backoff(now, Issue, 9, c, f), c, f); got != tc.want {
+		if got := Hurried(now, Backoff(now, Issue, 9, &c, &f), &c, &f); got != tc.want {
 			t.Errorf("%s of %s left: %s, want %s", tc.left, tc.life, got, tc.want)
 		}
 	}
@@ -168,7 +168,7 @@ func TestBackoff(t *testing.T) {
 		if tc.life == 0 {
 			f = Facts{}
 		}
-		if got := Backoff(now, tc.do, tc.count, c, f); got != tc.want {
+		if got := Backoff(now, tc.do, tc.count, &c, &f); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
 		}
 	}

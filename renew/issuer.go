@@ -22,7 +22,7 @@ const (
 
 // Issuer returns the run of failures at one issuer. What was noted of another
 // directory under the same label is not that issuer's.
-func (j Journal) Issuer(i Issuer) Trouble {
+func (j *Journal) Issuer(i Issuer) Trouble {
 	if t := j.Issuers[i.Name]; t.Directory == i.Directory {
 		return t
 	}
@@ -30,7 +30,7 @@ func (j Journal) Issuer(i Issuer) Trouble {
 }
 
 // standing returns how this host stands with the i-th issuer of a certificate.
-func (f Facts) standing(i int) Standing {
+func (f *Facts) standing(i int) Standing {
 	if i < len(f.Standings) {
 		return f.Standings[i]
 	}
@@ -41,7 +41,7 @@ func (f Facts) standing(i int) Standing {
 // asked first, and of two the one that the operator named first. Whoever comes
 // after another waits until that one is given up. After a success all failures
 // are forgotten, so that the next cycle begins with the first again.
-func ask(now time.Time, c Cert, f Facts, s Step) Step {
+func ask(now time.Time, c *Cert, f *Facts, s Step) Step {
 	var best Step
 	var from time.Time
 	for i, issuer := range c.Issuers {
@@ -66,7 +66,7 @@ func ask(now time.Time, c Cert, f Facts, s Step) Step {
 }
 
 // heldBack puts s off until the i-th issuer may be asked.
-func heldBack(s Step, f Facts, i int, issuer Issuer) Step {
+func heldBack(s Step, f *Facts, i int, issuer Issuer) Step {
 	t := f.Journal.Issuer(issuer)
 	if at := retried(s, t, f.Journal.Request).At; at.After(s.At) {
 		s.At, s.Reason = at, BackingOff
@@ -82,7 +82,7 @@ func heldBack(s Step, f Facts, i int, issuer Issuer) Step {
 
 // givenUp tells from when the issuer after the i-th may be asked. It answers
 // false where the i-th has not failed.
-func givenUp(now time.Time, c Cert, f Facts, i int, why Reason) (time.Time, bool) {
+func givenUp(now time.Time, c *Cert, f *Facts, i int, why Reason) (time.Time, bool) {
 	t, hold := f.Journal.Issuer(c.Issuers[i]), f.standing(i).HoldUntil
 	failing, held := t.Count > 0, hold.After(now)
 	if !failing && !held {
@@ -130,7 +130,7 @@ func Asked(c Cert, s Step) Cert {
 
 // enrollRule: an account at each issuer that may be needed, while nothing
 // hurries. On the day that the first issuer is down there is enough to do.
-func enrollRule(now time.Time, c Cert, f Facts) (Step, bool) {
+func enrollRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	if len(f.Standings) < len(c.Issuers) || !f.Held.valid(now) {
 		return Step{}, false
 	}

@@ -157,22 +157,22 @@ func TestAnAccountIsMadeBeforeItIsNeeded(t *testing.T) {
 	now := t0.Add(10 * time.Second)
 	c, f := twoIssuers(), servedAt(90*day)
 	f.Standings = []Standing{{Registered: true}, {}}
-	if s := Decide(now, c, f); s.Do != Enroll || s.Issuer != "spare" || s.Reason != NotRegistered {
+	if s := Decide(now, &c, &f); s.Do != Enroll || s.Issuer != "spare" || s.Reason != NotRegistered {
 		t.Errorf("got %+v", s)
 	}
 	f.Journal.Enroll = Trouble{Count: 3, Class: Config, Last: now, RetryAt: now.Add(time.Hour), Message: "agree"}
-	if s := Decide(now, c, f); s.Do == Enroll && !s.At.Equal(now.Add(time.Hour)) {
+	if s := Decide(now, &c, &f); s.Do == Enroll && !s.At.Equal(now.Add(time.Hour)) {
 		t.Errorf("after a failure: got %+v", s)
 	}
-	if v := Health(now, c, f); v.Reason() != FallbackUnready {
+	if v := Health(now, &c, &f); v.Reason() != FallbackUnready {
 		t.Errorf("health: %+v", v)
 	}
 	f.Standings[1].Registered, f.Journal.Enroll = true, Trouble{}
-	if s := Decide(now, c, f); s.Do == Enroll {
+	if s := Decide(now, &c, &f); s.Do == Enroll {
 		t.Errorf("once it is there: got %+v", s)
 	}
 	f.Standings[1].Registered, f.Held, f.Newest, f.Live = false, Version{}, Version{}, 0
-	if s := Decide(now, c, f); s.Do != Issue {
+	if s := Decide(now, &c, &f); s.Do != Issue {
 		t.Errorf("before there is a certificate: got %+v", s)
 	}
 }

@@ -1,7 +1,6 @@
 package renew
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -67,17 +66,20 @@ func published(most int, within time.Duration, what string) Limit {
 // where it publishes none. (https://letsencrypt.org/docs/rate-limits/, as of
 // November 2026.)
 func PublishedLimits(directory string) Limits {
-	const week = 7 * 24 * time.Hour
-	if directory != "https://acme-v02.api.letsencrypt.org/directory" {
-		return Limits{}
+	if directory == "https://acme-v02.api.letsencrypt.org/directory" {
+		return letsEncrypt
 	}
-	return Limits{
-		Orders:   published(300, 3*time.Hour, "orders of an account in 3 hours"),
-		Domain:   published(50, week, "certificates for one registered domain in 7 days"),
-		Set:      published(5, week, "certificates for one set of names in 7 days"),
-		Failures: published(5, time.Hour, "failed validations of a name in an hour"),
-	}
+	return Limits{}
 }
+
+var letsEncrypt = Limits{
+	Orders:   published(300, 3*time.Hour, "orders of an account in 3 hours"),
+	Domain:   published(50, week, "certificates for one registered domain in 7 days"),
+	Set:      published(5, week, "certificates for one set of names in 7 days"),
+	Failures: published(5, time.Hour, "failed validations of a name in an hour"),
+}
+
+const week = 7 * 24 * time.Hour
 
 // Whatever the CA, a name that it can't validate is not put before it for ever.
 // In the last tenth of the slack it may be more: a lapse costs more.
@@ -90,15 +92,14 @@ const (
 )
 
 // FailureLimit is how often a name of c may fail to be validated.
-func FailureLimit(now time.Time, c Cert, held Version) Limit {
-	l := Limit{Most: failuresDaily, Within: failuresWithin}
+func FailureLimit(now time.Time, c *Cert, held Version) Limit {
+	l := Limit{Most: failuresDaily, Within: failuresWithin, Said: "certvigil's own limit of failed validations of a name"}
 	if held.N > 0 {
 		l.Within = min(l.Within, max(shortest, held.Lifetime()/failuresPortion))
-		if left := held.End().Sub(now); left < Slack(c, Facts{Held: held})/latePortion {
+		if left := held.End().Sub(now); left < Slack(c, &Facts{Held: held})/latePortion {
 			l.Most = failuresLate
 		}
 	}
-	l.Said = fmt.Sprintf("certvigil's limit of %d failed validations of a name in %s", l.Most, l.Within)
 	return l
 }
 
@@ -149,7 +150,8 @@ func (l Ledger) until(now time.Time, c Claim, limit Limit) time.Time {
 		return time.Time{}
 	}
 	var spent []time.Time
-	for _, e := range l.Entries {
+	for i := range l.Entries {
+		e := &l.Entries[i]
 		if e.What == c.What && e.Of == c.Of && !e.At.After(now.Add(clockSlip)) && now.Sub(e.At) < limit.Within {
 			spent = append(spent, e.At)
 		}
@@ -180,9 +182,12 @@ func (l *Ledger) Spend(now time.Time, ref string, claims ...Claim) {
 
 // Spent tells whether c was spent under ref.
 func (l Ledger) Spent(ref string, c Claim) bool {
-	return ref != "" && slices.ContainsFunc(l.Entries, func(e Entry) bool {
-		return e.What == c.What && e.Of == c.Of && e.Ref == ref
-	})
+	for i := len(l.Entries) - 1; i >= 0 && ref != ""; i-- {
+		if e := &l.Entries[i]; e.Ref == ref && e.What == c.What && e.Of == c.Of {
+			return true
+		}
+	}
+	return false
 }
 
 // Return takes back what was spent under refs: it came to nothing.
@@ -193,8 +198,13 @@ func (l *Ledger) Return(now time.Time, refs ...string) {
 
 // prune drops what no limit counts any more, and what the clock says can't be.
 func (l *Ledger) prune(now time.Time) {
-	l.Entries = slices.DeleteFunc(l.Entries, func(e Entry) bool { return now.Sub(e.At).Abs() >= longestKept })
-	slices.SortStableFunc(l.Entries, func(a, b Entry) int { return cmp.Compare(a.At.UnixNano(), b.At.UnixNano()) })
+	if byTime := func(a, b Entry) int { return a.At.Compare(b.At) }; !slices.IsSortedFunc(l.Entries, byTime) {
+		slices.SortStableFunc(l.Entries, byTime)
+	}
+	gone := func(e Entry) bool { return now.Sub(e.At).Abs() >= longestKept }
+	if n := len(l.Entries); n > 0 && (gone(l.Entries[0]) || gone(l.Entries[n-1])) {
+		l.Entries = slices.DeleteFunc(l.Entries, gone)
+	}
 	l.Entries = l.Entries[max(0, len(l.Entries)-mostEntries):]
 }
 

@@ -166,7 +166,7 @@ func TestFailureLimit(t *testing.T) {
 		{"160 h", servedAt(160 * time.Hour).Held, t0.Add(81 * time.Hour), 8, 8 * time.Hour},
 		{"a minute", servedAt(time.Minute).Held, t0.Add(31 * time.Second), 8, 3 * time.Second},
 	} {
-		if l := FailureLimit(tc.now, c, tc.held); l.Most != tc.most || l.Within != tc.within {
+		if l := FailureLimit(tc.now, &c, tc.held); l.Most != tc.most || l.Within != tc.within {
 			t.Errorf("%s: %d in %s, want %d in %s", tc.name, l.Most, l.Within, tc.most, tc.within)
 		}
 	}

@@ -42,7 +42,7 @@ type Rehearsal struct {
 
 // Next is the look after r, begun at now: what was found before is as old as it
 // was then, also where it could not be looked at in between.
-func (r Rehearsal) Next(now time.Time, c Cert, found []Obstacle) Rehearsal {
+func (r Rehearsal) Next(now time.Time, c *Cert, found []Obstacle) Rehearsal {
 	next := Rehearsal{At: now, Of: c.settings()}
 	before := slices.Concat(r.Obstacles, r.Hidden)
 	for _, o := range found {
@@ -98,7 +98,7 @@ const (
 
 // PreflightEvery is the longest time between two looks for what would stop a
 // renewal of c.
-func PreflightEvery(f Facts) time.Duration {
+func PreflightEvery(f *Facts) time.Duration {
 	if f.Held.N == 0 {
 		return preflightEvery
 	}
@@ -107,7 +107,7 @@ func PreflightEvery(f Facts) time.Duration {
 
 // preflightRule is the last of the rules: nothing waits for it, and what it finds
 // stops nothing. A renewal that is due is tried whatever a preflight says.
-func preflightRule(_ time.Time, c Cert, f Facts) (Step, bool) {
+func preflightRule(_ time.Time, c *Cert, f *Facts) (Step, bool) {
 	if f.Checking {
 		return Step{}, false
 	}
@@ -127,14 +127,14 @@ func preflightRule(_ time.Time, c Cert, f Facts) (Step, bool) {
 		every = min(every, preflightAgain)
 	}
 	s.At = last.At.Add(every)
-	if failed := lastRefusal(c, j); failed.After(last.At) {
+	if failed := lastRefusal(c, &j); failed.After(last.At) {
 		s.At = earlier(s.At, later(failed, last.At.Add(min(every, preflightFailing))))
 	}
 	return s, true
 }
 
 // lastRefusal is when an issuer last failed; zero where none fails.
-func lastRefusal(c Cert, j Journal) time.Time {
+func lastRefusal(c *Cert, j *Journal) time.Time {
 	var at time.Time
 	for _, i := range c.Issuers {
 		at = later(at, j.Issuer(i).Last)
@@ -144,7 +144,7 @@ func lastRefusal(c Cert, j Journal) time.Time {
 
 // went is when a step last succeeded that an obstacle may have stood in the way
 // of.
-func went(f Facts) time.Time {
+func went(f *Facts) time.Time {
 	at := later(f.Held.IssuedAt, f.Journal.Placed.At)
 	for _, h := range f.Journal.Hooks {
 		at = later(at, h.RanAt)
@@ -163,7 +163,7 @@ const (
 // refute it: a name that this host can't reach at all, or an address to which it
 // has no route, but for which a certificate was issued all the same while that
 // was so. It stands behind an address translation, a proxy or a firewall.
-func Obstacles(now time.Time, c Cert, f Facts) []Obstacle {
+func Obstacles(now time.Time, c *Cert, f *Facts) []Obstacle {
 	last := f.Journal.Preflight
 	if len(last.Obstacles) == 0 || last.Of != c.settings() {
 		return nil
@@ -187,13 +187,16 @@ func Obstacles(now time.Time, c Cert, f Facts) []Obstacle {
 
 // looked tells whether handshakes with the endpoint were tried since the
 // preflight.
-func looked(address string, c Cert, f Facts) bool {
-	return slices.ContainsFunc(LiveProofs(c, f), func(p Proof) bool {
-		return p.Address == address && p.CheckedAt.After(f.Journal.Preflight.At)
-	})
+func looked(address string, c *Cert, f *Facts) bool {
+	for p := range LiveProofs(c, f) {
+		if p.Address == address && p.CheckedAt.After(f.Journal.Preflight.At) {
+			return true
+		}
+	}
+	return false
 }
 
-func reached(o Obstacle, c Cert, f Facts) bool {
+func reached(o Obstacle, c *Cert, f *Facts) bool {
 	held := f.Held
 	if held.N == 0 || held.IssuedAt.IsZero() || !slices.Contains(held.Names, o.name()) ||
 		!slices.ContainsFunc(c.Issuers, func(i Issuer) bool { return i.Directory == held.Directory }) {
@@ -205,7 +208,7 @@ func reached(o Obstacle, c Cert, f Facts) bool {
 
 // preflightHealth: what would stop a renewal that is not due yet, or is a reason
 // why one fails.
-func preflightHealth(now time.Time, c Cert, f Facts) []Finding {
+func preflightHealth(now time.Time, c *Cert, f *Facts) []Finding {
 	var found []Finding
 	for _, o := range Obstacles(now, c, f) {
 		found = append(found, Finding{Level: o.Level, Reason: o.Reason, Detail: o.String()})

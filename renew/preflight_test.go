@@ -11,18 +11,18 @@ import (
 func lookedAt(lifetime time.Duration, found ...Obstacle) (Cert, Facts, time.Time) {
 	c, f := wantCert(), servedAt(lifetime)
 	at := t0.Add(min(time.Hour, lifetime/100))
-	f.Journal.Preflight = Rehearsal{}.Next(at, c, found)
+	f.Journal.Preflight = Rehearsal{}.Next(at, &c, found)
 	return c, f, at
 }
 
 func preflightAt(t *testing.T, now time.Time, c Cert, f Facts) time.Time {
 	t.Helper()
-	for _, s := range Ahead(now, c, f) {
+	for _, s := range Ahead(now, &c, &f) {
 		if s.Do == Preflight {
 			return s.At
 		}
 	}
-	t.Fatalf("no preflight in %v", Ahead(now, c, f))
+	t.Fatalf("no preflight in %v", Ahead(now, &c, &f))
 	return time.Time{}
 }
 
@@ -81,16 +81,16 @@ func TestWhenAPreflightIsMade(t *testing.T) {
 func TestAPreflightIsBehindEveryOtherStepAndInNobodysWay(t *testing.T) {
 	c, f, at := lookedAt(90*day, Obstacle{Reason: CAAForbids, Subject: "example.com"})
 	late := t0.Add(70 * day)
-	if s := Decide(late, c, f); s.Do != Issue {
+	if s := Decide(late, &c, &f); s.Do != Issue {
 		t.Errorf("due for two things, it does %s first", s.Do)
 	}
 	f.Held.NotAfter = t0.Add(365 * day)
-	if s := Decide(at.Add(time.Minute), c, f); s.Do == Preflight {
+	if s := Decide(at.Add(time.Minute), &c, &f); s.Do == Preflight {
 		t.Error("a preflight before its time")
 	}
 	f.Journal.Preflight = Rehearsal{}
 	f.Checking = true
-	for _, s := range Ahead(at, c, f) {
+	for _, s := range Ahead(at, &c, &f) {
 		if s.Do == Preflight {
 			t.Error("one is under way, and another one is due")
 		}
@@ -139,17 +139,17 @@ func TestHowAnObstacleIsJudged(t *testing.T) {
 				tc.change(&c, &f)
 			}
 			var level Level
-			for _, o := range Obstacles(at, c, f) {
+			for _, o := range Obstacles(at, &c, &f) {
 				level = o.Level
 			}
 			if level != tc.level {
 				t.Errorf("%q, want %q", level, tc.level)
 			}
-			told := slices.ContainsFunc(Health(at, c, f).Findings, func(n Finding) bool {
+			told := slices.ContainsFunc(Health(at, &c, &f).Findings, func(n Finding) bool {
 				return n.Reason == tc.found.Reason && n.Level == tc.level
 			})
 			if told != (tc.level != "") {
-				t.Errorf("health says %+v", Health(at, c, f).Findings)
+				t.Errorf("health says %+v", Health(at, &c, &f).Findings)
 			}
 		})
 	}
@@ -158,18 +158,18 @@ func TestHowAnObstacleIsJudged(t *testing.T) {
 func TestAnObstacleIsAsOldAsItsFirstSight(t *testing.T) {
 	c := wantCert()
 	one, two := Obstacle{Reason: DiskFull, Subject: "/a", Detail: "1 KiB left"}, Obstacle{Reason: DiskFull, Subject: "/b"}
-	first := Rehearsal{}.Next(t0, c, []Obstacle{one})
+	first := Rehearsal{}.Next(t0, &c, []Obstacle{one})
 	one.Detail = "2 KiB left"
-	second := first.Next(t0.Add(day), c, []Obstacle{one, two})
+	second := first.Next(t0.Add(day), &c, []Obstacle{one, two})
 	if got := second.Obstacles; len(got) != 2 || !got[0].Since.Equal(t0) || !got[1].Since.Equal(t0.Add(day)) || got[0].Detail != "2 KiB left" {
 		t.Errorf("%+v", got)
 	}
-	third := second.Next(t0.Add(2*day), c, nil)
-	if got := third.Next(t0.Add(3*day), c, []Obstacle{one}).Obstacles[0].Since; !got.Equal(t0.Add(3 * day)) {
+	third := second.Next(t0.Add(2*day), &c, nil)
+	if got := third.Next(t0.Add(3*day), &c, []Obstacle{one}).Obstacles[0].Since; !got.Equal(t0.Add(3 * day)) {
 		t.Errorf("gone in between, and it is from %s", got)
 	}
 	c.Hooks = nil
-	if got := second.Next(t0.Add(2*day), c, []Obstacle{one}).Obstacles[0].Since; !got.Equal(t0) {
+	if got := second.Next(t0.Add(2*day), &c, []Obstacle{one}).Obstacles[0].Since; !got.Equal(t0) {
 		t.Errorf("after a change of other settings it is from %s", got)
 	}
 }
@@ -179,18 +179,18 @@ func TestAnObstacleThatCannotBeLookedAtIsAsOldAsBefore(t *testing.T) {
 	dead := Obstacle{Reason: AddressUnseen, Subject: "example.com AAAA"}
 	full := Obstacle{Reason: DiskFull, Subject: "/a"}
 	for _, by := range []Obstacle{{Reason: DNSFailing, Subject: "example.com"}, {Reason: SolverUnusable, Subject: "solver http.main"}} {
-		r := Rehearsal{}.Next(t0, c, []Obstacle{dead, full})
+		r := Rehearsal{}.Next(t0, &c, []Obstacle{dead, full})
 		for n := range 3 {
-			if r = r.Next(t0.Add(time.Duration(n+1)*time.Hour), c, []Obstacle{by}); len(r.Obstacles) != 1 {
+			if r = r.Next(t0.Add(time.Duration(n+1)*time.Hour), &c, []Obstacle{by}); len(r.Obstacles) != 1 {
 				t.Errorf("behind %s: %+v", by.Reason, r.Obstacles)
 			}
 		}
-		r = r.Next(t0.Add(day), c, []Obstacle{dead, full})
+		r = r.Next(t0.Add(day), &c, []Obstacle{dead, full})
 		if got := r.Obstacles; !got[0].Since.Equal(t0) || !got[1].Since.Equal(t0.Add(day)) || len(r.Hidden) > 0 {
 			t.Errorf("after %s: %+v", by.Reason, r)
 		}
 	}
-	r := Rehearsal{}.Next(t0, c, []Obstacle{dead}).Next(t0.Add(1), c, []Obstacle{{Reason: DNSFailing, Subject: "www.example.com"}})
+	r := Rehearsal{}.Next(t0, &c, []Obstacle{dead}).Next(t0.Add(1), &c, []Obstacle{{Reason: DNSFailing, Subject: "www.example.com"}})
 	if len(r.Hidden) > 0 {
 		t.Errorf("another name's failure hides it: %+v", r.Hidden)
 	}
@@ -198,8 +198,8 @@ func TestAnObstacleThatCannotBeLookedAtIsAsOldAsBefore(t *testing.T) {
 
 func TestALookThatTheClockDatesAheadIsNotBelieved(t *testing.T) {
 	c, f, at := lookedAt(90*day, Obstacle{Reason: DiskFull, Subject: "/a"})
-	f = Believable(at.Add(-time.Second), f)
-	if !f.Journal.Preflight.At.IsZero() || len(Obstacles(at, c, f)) > 0 {
+	Believe(at.Add(-time.Second), &f)
+	if !f.Journal.Preflight.At.IsZero() || len(Obstacles(at, &c, &f)) > 0 {
 		t.Errorf("%+v", f.Journal.Preflight)
 	}
 }

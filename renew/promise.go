@@ -35,7 +35,7 @@ const (
 //
 // What is due and was tried without success is promised for the time of the
 // next try, so an attempt, whatever came of it, always moves a promise on.
-func Promises(now time.Time, c Cert, f Facts, busy time.Duration) []Promise {
+func Promises(now time.Time, c *Cert, f *Facts, busy time.Duration) []Promise {
 	var all []Promise
 	for _, s := range Ahead(now, c, f) {
 		p := Promise{Do: s.Do, Reason: s.Reason, Due: s.At, Grace: grace(c, f, busy)}
@@ -60,7 +60,7 @@ func Promises(now time.Time, c Cert, f Facts, busy time.Duration) []Promise {
 
 // wasDue tells whether a step was due then too, as far as the facts go: a window
 // that opened since, an issuer whose turn came since, leave no date.
-func wasDue(then time.Time, do Do, c Cert, f Facts) bool {
+func wasDue(then time.Time, do Do, c *Cert, f *Facts) bool {
 	return slices.ContainsFunc(Ahead(then, c, f), func(s Step) bool { return s.Do == do && !s.At.After(then) })
 }
 
@@ -70,7 +70,7 @@ func (p Promise) Overdue(now, began time.Time) bool {
 	return now.After(later(p.Due, began).Add(p.Grace))
 }
 
-func grace(c Cert, f Facts, busy time.Duration) time.Duration {
+func grace(c *Cert, f *Facts, busy time.Duration) time.Duration {
 	g := graceTurns + busy + min(queueMost, Slack(c, f)/queuePortion)
 	if f.Held.N > 0 {
 		g = min(g, f.Held.Lifetime()/gracePortion)
@@ -78,19 +78,19 @@ func grace(c Cert, f Facts, busy time.Duration) time.Duration {
 	return max(g, graceLeast)
 }
 
-func pendingHooks(c Cert, f Facts) []string {
+func pendingHooks(c *Cert, f *Facts) []string {
 	return slices.DeleteFunc(slices.Clone(c.Hooks), func(h string) bool { return !hookPending(h, f) })
 }
 
 // dueSince returns since when a step is due that is due now: the last of the
 // things that it had to wait for.
-func dueSince(now time.Time, s Step, c Cert, f Facts) time.Time {
+func dueSince(now time.Time, s Step, c *Cert, f *Facts) time.Time {
 	switch s.Do {
 	case Install:
 		// The first rule: while it holds, no other step is begun. A file that is gone
 		// leaves no date, but whatever was done since then was done without it.
 		return latest(f.Held.IssuedAt, f.ConfiguredAt, f.ChangedAt, f.Journal.Placed.next(f.Held.N),
-			f.Journal.Install.resumes(f.Journal.Request), lastDone(now, f.Journal))
+			f.Journal.Install.resumes(f.Journal.Request), lastDone(now, &f.Journal))
 	case Issue:
 		return issueSince(now, s, c, f)
 	case Deploy: // no hook is pending, but they ran in vain
@@ -110,11 +110,11 @@ func dueSince(now time.Time, s Step, c Cert, f Facts) time.Time {
 		}
 		return at
 	default:
-		return latest(f.Held.IssuedAt, f.ConfiguredAt, lastDone(now, f.Journal))
+		return latest(f.Held.IssuedAt, f.ConfiguredAt, lastDone(now, &f.Journal))
 	}
 }
 
-func issueSince(now time.Time, s Step, c Cert, f Facts) time.Time {
+func issueSince(now time.Time, s Step, c *Cert, f *Facts) time.Time {
 	j := f.Journal
 	var at time.Time
 	switch d := due(now, c, f); d.Reason {
@@ -129,9 +129,9 @@ func issueSince(now time.Time, s Step, c Cert, f Facts) time.Time {
 	case Missing, NamesDiffer, KeyDiffers, ProfileDiffers, IssuerDiffers:
 		at = f.ConfiguredAt
 	default: // a pair that broke leaves no date; when something was last done, it was whole
-		at = latest(f.ConfiguredAt, lastDone(now, j))
+		at = latest(f.ConfiguredAt, lastDone(now, &j))
 	}
-	at = latest(at, f.Held.IssuedAt, braked(c, f))
+	at = latest(at, f.Held.IssuedAt, braked(c, f, time.Time{}))
 	for i, issuer := range c.Issuers {
 		t := j.Issuer(issuer)
 		tried := t.resumes(j.Request)
@@ -146,7 +146,7 @@ func issueSince(now time.Time, s Step, c Cert, f Facts) time.Time {
 }
 
 // deployDue returns when a pending hook is to be run, or since when.
-func deployDue(now time.Time, hook string, f Facts) time.Time {
+func deployDue(now time.Time, hook string, f *Facts) time.Time {
 	t := f.Journal.Hooks[hook].Trouble
 	if s := retried(Step{}, t, f.Journal.Request); s.At.After(now) {
 		return s.At
@@ -155,9 +155,9 @@ func deployDue(now time.Time, hook string, f Facts) time.Time {
 	return earlier(at, now)
 }
 
-func deployAgain(c Cert, f Facts) time.Time {
+func deployAgain(c *Cert, f *Facts) time.Time {
 	at := latest(f.Journal.Verify.resumes(f.Journal.Request))
-	for _, p := range LiveProofs(c, f) {
+	for p := range LiveProofs(c, f) {
 		at = later(at, p.CheckedAt)
 	}
 	for _, h := range c.Hooks {
@@ -166,7 +166,7 @@ func deployAgain(c Cert, f Facts) time.Time {
 	return at
 }
 
-func verifySince(now time.Time, why Reason, c Cert, f Facts) time.Time {
+func verifySince(now time.Time, why Reason, c *Cert, f *Facts) time.Time {
 	j := f.Journal
 	if why == NotProved {
 		at := latest(f.Held.IssuedAt, f.ConfiguredAt, f.ChangedAt, j.Placed.At, j.Verify.resumes(j.Request))
@@ -176,7 +176,7 @@ func verifySince(now time.Time, why Reason, c Cert, f Facts) time.Time {
 		return at
 	}
 	var first time.Time // of the proofs, whichever is the first to be due
-	for _, p := range LiveProofs(c, f) {
+	for p := range LiveProofs(c, f) {
 		at := latest(p.CheckedAt, j.Verify.resumes(j.Request))
 		switch {
 		case p.Served && f.ChangedAt.After(p.CheckedAt) && !f.ChangedAt.After(now):
@@ -205,7 +205,7 @@ func (t Trouble) resumes(req Request) time.Time {
 }
 
 // lastDone returns when the agent last noted something down.
-func lastDone(now time.Time, j Journal) time.Time {
+func lastDone(now time.Time, j *Journal) time.Time {
 	times := []time.Time{
 		j.Install.Last, j.Verify.Last, j.Advise.Last, j.Enroll.Last, j.Adopt.Last, j.LookUp.Last,
 		j.Placed.At, j.Adopted.At, j.Advice.FetchedAt, j.Revocation.CheckedAt, j.Preflight.At,

@@ -151,7 +151,7 @@ func TestPromises(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&c, &f)
 			}
-			p, ok := promised(t, Promises(tc.now, c, f, testBusy), tc.do, tc.hook)
+			p, ok := promised(t, Promises(tc.now, &c, &f, testBusy), tc.do, tc.hook)
 			if !ok || p.Reason != tc.reason || !p.Due.Equal(tc.due) {
 				t.Fatalf("%v %s, due %s (%s after the issue), want %s, due %s", ok, p.Reason, p.Due, p.Due.Sub(t0), tc.reason, tc.due)
 			}
@@ -176,6 +176,7 @@ func TestWhatWasDueWhileNoAgentRanIsCountedFromItsStart(t *testing.T) {
 }
 
 func TestGraceShrinksWithTheLifetime(t *testing.T) {
+	c := wantCert()
 	for lifetime, want := range map[time.Duration]time.Duration{
 		10 * time.Second: graceLeast,
 		time.Minute:      15 * time.Second,
@@ -183,11 +184,12 @@ func TestGraceShrinksWithTheLifetime(t *testing.T) {
 		6 * day:          2*time.Minute + testBusy + time.Hour,
 		90 * day:         2*time.Minute + testBusy + time.Hour,
 	} {
-		if got := grace(wantCert(), servedAt(lifetime), testBusy); got != want {
+		f := servedAt(lifetime)
+		if got := grace(&c, &f, testBusy); got != want {
 			t.Errorf("%s certificate: grace %s, want %s", lifetime, got, want)
 		}
 	}
-	if got := grace(wantCert(), Facts{}, testBusy); got != 2*time.Minute+testBusy {
+	if got := grace(&c, &Facts{}, testBusy); got != 2*time.Minute+testBusy {
 		t.Errorf("nothing held: grace %s", got)
 	}
 }
@@ -220,8 +222,8 @@ func TestEveryStepAheadIsAPromise(t *testing.T) {
 		f.Journal.Request = Request{At: at(), Force: maybe()}
 		f.ConfiguredAt, f.Standings, f.ChangedAt = at(), []Standing{{HoldUntil: at()}, {HoldUntil: at()}}, at()
 		f.failed(trouble())
-		all := Promises(now, c, f, testBusy)
-		for _, s := range Ahead(now, c, f) {
+		all := Promises(now, &c, &f, testBusy)
+		for _, s := range Ahead(now, &c, &f) {
 			var first time.Time
 			for _, p := range all {
 				if p.Do == s.Do && (first.IsZero() || p.Due.Before(first)) {
@@ -274,7 +276,7 @@ func TestWhatLeavesNoDateIsNotOverdueAtOnce(t *testing.T) {
 			tc.with(&c, &f)
 			f.Journal.Proofs[0].CheckedAt = tc.at
 			overdue := func(now time.Time) bool {
-				for _, p := range Promises(now, c, f, time.Minute) {
+				for _, p := range Promises(now, &c, &f, time.Minute) {
 					if p.Do == Issue && p.Overdue(now, t0) {
 						return true
 					}

@@ -16,7 +16,7 @@ const (
 )
 
 // rescued leaves out of s the names that its issuer could not validate.
-func rescued(now time.Time, c Cert, f Facts, s Step) Step {
+func rescued(now time.Time, c *Cert, f *Facts, s Step) Step {
 	t := f.Journal.Issuer(issuerNamed(c, s.Issuer))
 	dead := within(t.Names, c.Names)
 	if !c.Rescue || t.Count == 0 || len(dead) == 0 || len(dead) == len(c.Names) {
@@ -45,7 +45,7 @@ func rescued(now time.Time, c Cert, f Facts, s Step) Step {
 	return s
 }
 
-func issuerNamed(c Cert, label string) Issuer {
+func issuerNamed(c *Cert, label string) Issuer {
 	for _, i := range c.Issuers {
 		if i.Name == label {
 			return i
@@ -56,7 +56,7 @@ func issuerNamed(c Cert, label string) Issuer {
 
 // LeftOut lists the names that c is to have and that v was issued without, to
 // rescue the others; none where v was issued for all that was asked for then.
-func LeftOut(c Cert, v Version) []string {
+func LeftOut(c *Cert, v Version) []string {
 	if v.N == 0 || v.Reason != Rescue || len(within(v.Names, c.Names)) != len(v.Names) {
 		return nil
 	}
@@ -66,7 +66,7 @@ func LeftOut(c Cert, v Version) []string {
 // takeBack is when the whole certificate is asked for again after a rescue: a
 // day later, an eighth of the slack for short ones, or when the operator says
 // so.
-func takeBack(c Cert, f Facts) (time.Time, bool) {
+func takeBack(c *Cert, f *Facts) (time.Time, bool) {
 	if len(LeftOut(c, f.Held)) == 0 {
 		return time.Time{}, false
 	}

@@ -97,13 +97,13 @@ func TestANameThatWasLeftOutIsTakenBack(t *testing.T) {
 	if s := renewal(t, t0.Add(time.Hour), c, f); !s.At.Equal(t0.Add(day)) || s.Reason != NameLeftOut || len(s.Without) > 0 {
 		t.Errorf("got %+v, want a try for all names a day later", s)
 	}
-	if v := Health(t0.Add(time.Hour), c, f); v.Level != Critical || v.Reason() != NameLeftOut {
+	if v := Health(t0.Add(time.Hour), &c, &f); v.Level != Critical || v.Reason() != NameLeftOut {
 		t.Errorf("nobody is told of the name: %+v", v)
 	}
-	if p := LiveProofs(c, f); len(p) != 1 || p[0].Name != "example.com" {
+	if p := slices.Collect(LiveProofs(&c, &f)); len(p) != 1 || p[0].Name != "example.com" {
 		t.Errorf("proofs are asked for a name that the certificate does not have: %+v", p)
 	}
-	if s := StageOf(c, f); s != Served {
+	if s := StageOf(&c, &f); s != Served {
 		t.Errorf("stage %s", s)
 	}
 	f.Journal.Request = Request{At: t0.Add(time.Minute)}

@@ -43,7 +43,7 @@ func NextLookUp(now time.Time, v Version, nextUpdate time.Time) time.Duration {
 
 // lookUpRule: what is held is looked up in its CA's revocation list now and
 // then. Nothing else waits for it.
-func lookUpRule(now time.Time, _ Cert, f Facts) (Step, bool) {
+func lookUpRule(now time.Time, _ *Cert, f *Facts) (Step, bool) {
 	if f.Held.N == 0 || f.Held.CRL == "" || !now.Before(f.Held.NotAfter) || f.revoked() {
 		return Step{}, false
 	}
@@ -55,7 +55,7 @@ func lookUpRule(now time.Time, _ Cert, f Facts) (Step, bool) {
 }
 
 // revoked tells whether what is held was revoked.
-func (f Facts) revoked() bool {
+func (f *Facts) revoked() bool {
 	return f.Held.N > 0 && f.Held.Fingerprint != "" && f.Journal.Revoked.Fingerprint == f.Held.Fingerprint
 }
 
@@ -64,7 +64,7 @@ func (f Facts) revoked() bool {
 const unknownAfter = 3 * 24 * time.Hour
 
 // revokedHealth: clients may refuse what was revoked, and some do.
-func revokedHealth(now time.Time, c Cert, f Facts) []Finding {
+func revokedHealth(now time.Time, c *Cert, f *Facts) []Finding {
 	var found []Finding
 	r := f.Journal.Revoked
 	served, looked := false, false

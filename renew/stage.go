@@ -14,7 +14,7 @@ const (
 
 // StageOf returns the stage that c has reached. A certificate with no endpoint
 // stays Deployed: nobody proves it.
-func StageOf(c Cert, f Facts) Stage {
+func StageOf(c *Cert, f *Facts) Stage {
 	switch {
 	case f.Held.N == 0:
 		return Wanted
@@ -29,7 +29,7 @@ func StageOf(c Cert, f Facts) Stage {
 	}
 }
 
-func installed(f Facts) bool {
+func installed(f *Facts) bool {
 	for _, o := range f.Outputs {
 		if !o.InPlace {
 			return false
@@ -38,7 +38,7 @@ func installed(f Facts) bool {
 	return inPlace(f)
 }
 
-func acknowledged(c Cert, f Facts) bool {
+func acknowledged(c *Cert, f *Facts) bool {
 	for _, h := range c.Hooks {
 		if f.Journal.Hooks[h].Acknowledged != f.Live {
 			return false
@@ -47,8 +47,8 @@ func acknowledged(c Cert, f Facts) bool {
 	return true
 }
 
-func proved(c Cert, f Facts) bool {
-	for _, p := range LiveProofs(c, f) {
+func proved(c *Cert, f *Facts) bool {
+	for p := range LiveProofs(c, f) {
 		if !p.Served {
 			return false
 		}

@@ -178,7 +178,7 @@ const windowShare = attentionGone - 0.01
 
 // Opening returns when a renewal would come that is due at that time: when c's
 // window opens, if that is soon enough.
-func Opening(c Cert, f Facts, due time.Time) time.Time {
+func Opening(c *Cert, f *Facts, due time.Time) time.Time {
 	share := time.Duration(windowShare * float64(Slack(c, f)))
 	if at := c.Window.Next(due); !at.After(due.Add(share)) {
 		return at
@@ -196,7 +196,7 @@ func Opening(c Cert, f Facts, due time.Time) time.Time {
 // and if there is none either, as for a certificate of a week in a window once a
 // week, the window is disregarded. The end of the time that the CA suggests is
 // never passed: who revokes early names a near one (RFC 9773, section 4.2).
-func windowed(now time.Time, c Cert, f Facts, wanted, s Step) Step {
+func windowed(now time.Time, c *Cert, f *Facts, wanted, s Step) Step {
 	if c.Window.Any() || (wanted.Reason != Lifetime && wanted.Reason != ARIWindow) {
 		return s
 	}

@@ -103,16 +103,16 @@ func TestNoWindowLapsesACertificate(t *testing.T) {
 			c.Window = window(t, text, zone(t, "Europe/Berlin"))
 			now, issued := t0.Add(time.Second), 0
 			for ; issued < 5; issued++ {
-				s, _ := Renewal(now, c, f)
+				s, _ := Renewal(now, &c, &f)
 				for s.At.After(now) { // as the heap does: again when the time has come
 					now = s.At
-					s, _ = Renewal(now, c, f)
+					s, _ = Renewal(now, &c, &f)
 				}
-				v := Health(now, c, f)
-				if gone := now.Sub(backstop(c, f.Held)); v.Level != OK || gone > Slack(c, f)/4 {
-					t.Errorf("%s, %q: renewed %s after it was due with %s of slack: %+v", life, text, gone, Slack(c, f), v)
+				v := Health(now, &c, &f)
+				if gone := now.Sub(backstop(&c, f.Held)); v.Level != OK || gone > Slack(&c, &f)/4 {
+					t.Errorf("%s, %q: renewed %s after it was due with %s of slack: %+v", life, text, gone, Slack(&c, &f), v)
 				}
-				if age := now.Sub(f.Held.IssuedAt); age < (life-Slack(c, f))/2 {
+				if age := now.Sub(f.Held.IssuedAt); age < (life-Slack(&c, &f))/2 {
 					t.Errorf("%s, %q: renewed at an age of %s", life, text, age)
 				}
 				f.Held.NotBefore, f.Held.NotAfter, f.Held.IssuedAt = now, now.Add(life), now

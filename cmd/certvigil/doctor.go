@@ -180,7 +180,7 @@ func examine(ctx context.Context, e *examiner, st agent.Store, cfg *config.Confi
 		found = append([]renew.Obstacle{{Reason: renew.Unreadable, Subject: cfg.Agent.StateDir, Detail: unread.Error(),
 			Remedy: "Run it as root or as the agent's user."}}, found...)
 	}
-	f.Journal.Preflight = f.Journal.Preflight.Next(now, c, found)
+	f.Journal.Preflight = f.Journal.Preflight.Next(now, &c, found)
 	return agent.Describe(now, c, f), nil
 }
 

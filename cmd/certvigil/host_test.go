@@ -175,6 +175,11 @@ func (h *host) cert(name string) agent.CertReport {
 // until waits for something that no event tells of.
 func (h *host) until(what string, happened func() bool) {
 	h.t.Helper()
+	h.within(patience, what, happened)
+}
+
+func (h *host) within(patience time.Duration, what string, happened func() bool) {
+	h.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)

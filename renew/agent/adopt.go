@@ -139,7 +139,7 @@ func noticed(now time.Time, before, found []renew.Foreign) []renew.Foreign {
 
 // adopt takes over the pair that the lap found, read and judged once more.
 func (j *job) adopt(ctx context.Context) {
-	x, ok := renew.Adoptable(j.cert, j.facts)
+	x, ok := renew.Adoptable(&j.cert, &j.facts)
 	if !ok {
 		return
 	}

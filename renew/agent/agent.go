@@ -120,7 +120,7 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 	}
 	parts.Drive = parts.Drive.orReal()
 	a := &Agent{
-		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, mostRunning),
+		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, min(mostRunning, 2*len(cfg.Certs))),
 		entries: map[string]*entry{}, parked: map[lane]*queue{}, running: map[lane]int{}, ended: map[lane]time.Time{}, looking: map[*entry]bool{},
 		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
 		checkups: map[string]checkup{},

@@ -20,9 +20,11 @@ type Drive struct {
 	// Start runs work, a look or a step, and then done, once: in a goroutine of
 	// their own or before it returns. Neither takes the agent's lock.
 	Start func(do renew.Do, work, done func())
+	// Within bounds the time that a step may take; context.WithTimeout is the real one.
+	Within func(context.Context, time.Duration) (context.Context, context.CancelFunc)
 	// Decide and Health are renew.Decide and renew.Health.
-	Decide func(now time.Time, c renew.Cert, f renew.Facts) renew.Step
-	Health func(now time.Time, c renew.Cert, f renew.Facts) renew.Verdict
+	Decide func(now time.Time, c *renew.Cert, f *renew.Facts) renew.Step
+	Health func(now time.Time, c *renew.Cert, f *renew.Facts) renew.Verdict
 }
 
 func (d Drive) orReal() Drive {
@@ -36,6 +38,9 @@ func (d Drive) orReal() Drive {
 		d.Start = func(_ renew.Do, work, done func()) {
 			go func() { work(); done() }()
 		}
+	}
+	if d.Within == nil {
+		d.Within = context.WithTimeout
 	}
 	if d.Decide == nil {
 		d.Decide = renew.Decide
@@ -56,14 +61,14 @@ func (d Drive) jitter(cert string) float64 { return 0.8 + 0.4*d.Rand(cert) }
 // in the caller's goroutine.
 func (a *Agent) Lap(ctx context.Context) (next time.Time) {
 	for {
-		select {
-		case o := <-a.done:
-			a.finish(ctx, o)
+		switch {
+		case len(a.done) > 0:
+			a.finish(ctx, <-a.done)
 			continue
-		case <-a.wake:
+		case len(a.wake) > 0:
+			<-a.wake
 			a.all(a.now())
 			continue
-		default:
 		}
 		now := a.now()
 		next = a.turn(ctx, now)

@@ -46,7 +46,7 @@ func TestTheSecondCATakesOverAndTheFirstComesBack(t *testing.T) {
 					}
 				})
 				first := report(t, a, "www")
-				slack := renew.Slack(cfg.Certs[0], renew.Facts{Held: renew.Version{N: 1, NotBefore: first.NotBefore, NotAfter: first.NotAfter}})
+				slack := renew.Slack(&cfg.Certs[0], &renew.Facts{Held: renew.Version{N: 1, NotBefore: first.NotBefore, NotAfter: first.NotAfter}})
 				for report(t, a, "www").Version == first.Version {
 					time.Sleep(time.Hour)
 					if left := time.Until(first.NotAfter); left < slack/2 {

@@ -36,6 +36,7 @@ type host struct {
 	read     func(name string)    // when the versions are read
 	linked   func()               // when the live link is switched
 	lies     bool                 // the reload returns 0 and does nothing
+	down     bool                 // the server does not answer
 	unread   error                // what Versions answers
 	full     error                // what Record answers
 	locked   map[string]error     // why an account can't be read, by directory
@@ -195,6 +196,9 @@ func (h *host) Prove(ctx context.Context, e renew.Endpoint, names []string, vers
 			if v.N == h.serving[name] {
 				p.NotAfter = v.NotAfter
 			}
+		}
+		if h.down {
+			p.Fingerprint, p.NotAfter, p.Unverifiable = "", time.Time{}, true
 		}
 		if p.Served = p.Fingerprint == want.Fingerprint; !p.Served {
 			p.Error = "serves " + p.Fingerprint

@@ -12,11 +12,11 @@ import (
 	"github.com/certvigil/certvigil/renew/store"
 )
 
-// gathering is one look's reading of facts. A journal that the disk would not
-// take, an operator's request that waits, and what a preflight found are written
-// first: until they can be, they are kept in hand, so that a full disk makes no
-// one forget a backoff.
-type gathering struct {
+// sight is one look at a certificate: what it is to read, and what it gave. A
+// journal that the disk would not take, an operator's request that waits, and
+// what a preflight found are written first: until they can be, they are kept in
+// hand, so that a full disk makes no one forget a backoff.
+type sight struct {
 	store   Store
 	drive   Drive
 	config  *config.Config
@@ -28,75 +28,88 @@ type gathering struct {
 
 	checkup  *checkup // what a preflight has just found
 	checking bool     // another is under way
+	blocking bool     // another certificate is held up by this one
+
+	facts   renew.Facts
+	verdict renew.Verdict
+	step    renew.Step
+	err     error
 }
 
-func (g *gathering) facts(now time.Time) (renew.Facts, error) {
-	f, err := Gather(now, g.store, g.config, g.cert)
-	f.Foreign = noticed(now, g.foreign, f.Foreign)
-	if g.built.After(f.Earliest) {
-		f.Earliest = g.built
+// gather reads the facts.
+func (s *sight) gather(now time.Time) error {
+	f := &s.facts
+	err := gather(now, s.store, s.config, &s.cert, f)
+	f.Foreign = noticed(now, s.foreign, f.Foreign)
+	if s.built.After(f.Earliest) {
+		f.Earliest = s.built
 	}
-	f.Checking = g.checking
-	if err != nil || g.request == nil && g.unsaved == nil && g.checkup == nil {
+	f.Checking, f.Blocking = s.checking, s.blocking
+	if err != nil || s.request == nil && s.unsaved == nil && s.checkup == nil {
 		// What could not be read is no journal: what is in hand stays there, until
 		// there is one that it can be added to.
-		return f, err
+		return err
 	}
 	j := f.Journal
-	if g.unsaved != nil {
-		j = *g.unsaved
+	if s.unsaved != nil {
+		j = *s.unsaved
 	}
-	if g.request != nil {
-		j.Request = *g.request
+	if s.request != nil {
+		j.Request = *s.request
 	}
-	if c := g.checkup; c != nil {
-		j.Preflight = j.Preflight.Next(c.began, c.cert, c.found)
+	if c := s.checkup; c != nil {
+		j.Preflight = j.Preflight.Next(c.began, &c.cert, c.found)
 	}
-	g.unsaved = &j
+	s.unsaved = &j
 	f.Journal = j
-	f = renew.Believable(now, f)
+	renew.Believe(now, f)
 	// Power fails before this: the step is decided again from the artefacts, and
 	// the operator sees that nothing happened and asks again.
-	if err := g.store.Record(g.cert.Name, j); err != nil {
+	if err := s.store.Record(s.cert.Name, j); err != nil {
 		f.Unwritten = err.Error()
-		return f, nil
+		return nil
 	}
-	g.unsaved = nil
-	return f, nil
+	s.unsaved = nil
+	return nil
 }
 
 // Gather reads the facts of c from st: parsed files and the journal. Nothing
 // that was known before counts.
-func Gather(now time.Time, st Store, cfg *config.Config, c renew.Cert) (renew.Facts, error) {
-	var f renew.Facts
+func Gather(now time.Time, st Store, cfg *config.Config, c renew.Cert) (f renew.Facts, err error) {
+	err = gather(now, st, cfg, &c, &f)
+	return f, err
+}
+
+func gather(now time.Time, st Store, cfg *config.Config, c *renew.Cert, f *renew.Facts) error {
 	versions, err := st.Versions(c.Name)
 	if err != nil {
-		return f, fmt.Errorf("reading the versions of %s: %w", c.Name, err)
+		return fmt.Errorf("reading the versions of %s: %w", c.Name, err)
 	}
 	if n := len(versions); n > 0 {
 		f.Newest = versions[n-1]
 	}
 	f.Held = renew.Best(now, versions)
 	if f.Live, f.ChangedAt, err = st.Live(c.Name); err != nil {
-		return f, fmt.Errorf("reading the live link of %s: %w", c.Name, err)
+		return fmt.Errorf("reading the live link of %s: %w", c.Name, err)
 	}
 	if f.Journal, err = st.Journal(c.Name); err != nil {
-		return f, fmt.Errorf("reading the journal of %s: %w", c.Name, err)
+		return fmt.Errorf("reading the journal of %s: %w", c.Name, err)
 	}
-	f.Journal.Issued = issuances(c, f.Journal.Issued, versions)
+	f.Journal.Issued = issuances(f.Journal.Issued, versions)
 	f.Standings = standings(st, cfg, c)
 	f.Earliest = renew.Earliest(versions)
 	f.Seen = strconv.Itoa(f.Live) + " " + strconv.FormatInt(f.ChangedAt.UnixNano(), 10)
 	if f.Held.N > 0 && len(c.Outputs) > 0 {
-		err = gatherOutputs(st, c, &f)
+		err = gatherOutputs(st, c, f)
 	}
 	if err == nil {
-		gatherForeign(now, st, cfg, c, versions, &f)
+		gatherForeign(now, st, cfg, *c, versions, f)
 	}
-	return renew.Believable(now, f), err
+	renew.Believe(now, f)
+	return err
 }
 
-func gatherOutputs(st Store, c renew.Cert, f *renew.Facts) error {
+func gatherOutputs(st Store, c *renew.Cert, f *renew.Facts) error {
 	b, err := st.Read(c.Name, f.Held.N)
 	if err != nil {
 		return fmt.Errorf("reading version %d of %s: %w", f.Held.N, c.Name, err)
@@ -115,8 +128,8 @@ func gatherOutputs(st Store, c renew.Cert, f *renew.Facts) error {
 // can't be read is as good as none: the certificate does not hang on it. Whoever
 // is to use that account fails with the reason, a preflight tells it, and the
 // next issuer has its turn.
-func standings(st Store, cfg *config.Config, c renew.Cert) []renew.Standing {
-	var all []renew.Standing
+func standings(st Store, cfg *config.Config, c *renew.Cert) []renew.Standing {
+	all := make([]renew.Standing, 0, len(c.Issuers))
 	for _, issuer := range c.Issuers {
 		i := cfg.Issuers[issuer.Name]
 		acc, _, err := st.Account(i.Directory, i.EAB.KeyID)
@@ -131,21 +144,29 @@ func standings(st Store, cfg *config.Config, c renew.Cert) []renew.Standing {
 // issuances adds to what the journal counted the versions that it missed: a
 // crash between the commit of a version and the journal's entry must not make
 // the brake forget it.
-func issuances(c renew.Cert, counted []renew.Issuance, versions []renew.Version) []renew.Issuance {
+func issuances(counted []renew.Issuance, versions []renew.Version) []renew.Issuance {
 	all := slices.Clip(counted) // what is added is never written into the journal's own
-	for _, v := range versions {
-		known := v.IssuedAt.IsZero() || v.Foreign || slices.ContainsFunc(all, func(i renew.Issuance) bool {
-			return i.At.Equal(v.IssuedAt)
-		})
-		if !known {
+	for i := range versions {
+		v := &versions[i]
+		if !v.IssuedAt.IsZero() && !v.Foreign && !counts(all, v.IssuedAt) {
 			all = append(all, renew.Issuance{At: v.IssuedAt, Set: renew.Cert{Names: v.Names}.Set(), NotAfter: v.NotAfter})
 		}
 	}
-	if byTime := func(x, y renew.Issuance) int { return x.At.Compare(y.At) }; !slices.IsSortedFunc(all, byTime) {
-		all = slices.Clone(all)
-		slices.SortFunc(all, byTime)
+	if len(all) > len(counted) {
+		slices.SortFunc(all, func(x, y renew.Issuance) int { return x.At.Compare(y.At) })
 	}
 	return all[max(0, len(all)-keepIssuances):]
+}
+
+// counts tells whether what was issued at at is among all, of which the latest
+// are asked for most.
+func counts(all []renew.Issuance, at time.Time) bool {
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].At.Equal(at) {
+			return true
+		}
+	}
+	return false
 }
 
 // keepIssuances is more than the brake ever counts.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/certvigil/certvigil/hooks"
@@ -53,7 +52,7 @@ func (j *job) perform(ctx context.Context) {
 	}()
 	// A name of its own: the recover above judges by the agent's context, and this
 	// one has ended by then.
-	bounded, cancel := context.WithTimeout(ctx, j.deadline())
+	bounded, cancel := j.parts.Drive.Within(ctx, j.deadline())
 	defer cancel()
 	switch j.step.Do {
 	case renew.Issue:
@@ -89,7 +88,7 @@ func (j *job) deadline() time.Duration { return deadline(j.step.Do, j.cert, j.fa
 func deadline(do renew.Do, c renew.Cert, f renew.Facts, known map[string]hooks.Hook) time.Duration {
 	switch do {
 	case renew.Issue:
-		if slack := renew.Slack(c, f); slack > 0 {
+		if slack := renew.Slack(&c, &f); slack > 0 {
 			return min(issueDeadline, max(issueShortest, slack/2))
 		}
 		return issueDeadline
@@ -117,19 +116,26 @@ func Busy(cfg *config.Config, c renew.Cert, f renew.Facts) time.Duration {
 // record changes the journal and writes it. The journal in hand is the one that
 // the lap read: nobody else writes it while the step is under way.
 func (j *job) record(change func(*renew.Journal)) {
-	n := j.facts.Journal
-	n.Hooks = maps.Clone(n.Hooks)
-	n.Proofs = slices.Clone(n.Proofs)
-	n.Issued = slices.Clone(n.Issued)
-	n.Issuers = maps.Clone(n.Issuers)
-	change(&n)
-	j.facts.Journal, j.unsaved = n, nil
+	n := &j.facts.Journal // its maps and slices are shared with who reads the facts: replaced, never changed
+	change(n)
+	j.unsaved = nil
 	// Power fails before this: the step is decided again from the artefacts. What
 	// the journal alone knows (a hook's acknowledgement) is done once more.
-	if err := j.parts.Store.Record(j.cert.Name, n); err != nil {
-		j.unsaved = &n
+	if err := j.parts.Store.Record(j.cert.Name, *n); err != nil {
+		left := *n
+		j.unsaved = &left
 		j.log.Error("journal not written", "step", j.step.Do, "err", err)
 	}
+}
+
+// with returns a copy of m in which label has v.
+func with[V any](m map[string]V, label string, v V) map[string]V {
+	changed := maps.Clone(m)
+	if changed == nil {
+		changed = map[string]V{}
+	}
+	changed[label] = v
+	return changed
 }
 
 // fail enters a failure of the step into the journal and says so once.
@@ -142,9 +148,9 @@ func (j *job) failAs(ctx context.Context, n *renew.Journal, t *renew.Trouble, er
 		return // we are being stopped: that is nobody's failure
 	}
 	now, class := j.clock(), renew.ClassOf(err)
-	wait := renew.Backoff(now, pacedAs(j.step.Do, class), t.Count+1, j.cert, j.facts)
+	wait := renew.Backoff(now, pacedAs(j.step.Do, class), t.Count+1, &j.cert, &j.facts)
 	if j.step.Do == renew.Issue && class == renew.Transient && len(namesOf(err)) == 0 {
-		wait = renew.Hurried(now, wait, j.cert, j.facts)
+		wait = renew.Hurried(now, wait, &j.cert, &j.facts)
 	}
 	retryAt := now.Add(time.Duration(float64(wait) * j.parts.Drive.jitter(j.cert.Name)))
 	if f, ok := errors.AsType[*renew.Failure](err); ok && !f.RetryAt.IsZero() {

@@ -51,7 +51,7 @@ func limit(do renew.Do) int {
 }
 
 // mostRunning is about the sum of all limits, so that hardly an outcome has to
-// wait to be taken in.
+// wait to be taken in. A certificate has a step and a preflight under way at most.
 const mostRunning = 2048
 
 // newcomer is where a certificate that was never issued stands among those that

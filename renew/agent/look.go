@@ -5,18 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
 )
-
-// sight is what a look at one certificate gave.
-type sight struct {
-	facts   renew.Facts
-	verdict renew.Verdict
-	step    renew.Step
-	err     error
-}
 
 // startLook has e's facts read elsewhere: a path on a file system
 // that hangs holds up its own certificate alone.
@@ -25,48 +19,59 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 	l := lane{do: look}
 	a.running[l]++
 	a.looking[e] = true
-	g := gathering{
+	s := sights.Get().(*sight)
+	*s = sight{
 		store: a.parts.Store, drive: a.parts.Drive, config: a.config, cert: e.cert, built: a.parts.Built,
-		foreign: e.facts.Foreign, checking: e.checking,
+		foreign: e.facts.Foreign, checking: e.checking, blocking: a.blocks(now, e),
 	}
 	name := e.cert.Name
-	if j, ok := a.unsaved[name]; ok {
-		g.unsaved = &j
-		delete(a.unsaved, name)
-	}
-	if r, ok := a.requests[name]; ok {
-		g.request = &r
-		delete(a.requests, name)
-	}
-	if c, ok := a.checkups[name]; ok {
-		g.checkup = &c
-		delete(a.checkups, name)
-	}
-	var s *sight
-	a.parts.Drive.Start(look, func() { s = g.look(now) }, func() {
-		o := outcome{entry: e, lane: l, unsaved: g.unsaved, sight: s}
-		if s.err != nil {
-			o.undone = &g
-		}
-		a.done <- o
+	s.unsaved, s.request, s.checkup = take(a.unsaved, name), take(a.requests, name), take(a.checkups, name)
+	a.parts.Drive.Start(look, func() { s.look(now) }, func() {
+		a.done <- outcome{entry: e, lane: l, unsaved: s.unsaved, sight: s}
 	})
 }
 
 // look gathers and decides. A panic is this certificate's alone.
-func (g *gathering) look(now time.Time) (s *sight) {
-	s = &sight{}
+func (s *sight) look(now time.Time) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	if s.facts, s.err = g.facts(now); s.err != nil {
-		return s
+	if s.err = s.gather(now); s.err != nil {
+		return
 	}
-	s.verdict = g.drive.Health(now, g.cert, s.facts)
-	s.step = g.drive.Decide(now, g.cert, s.facts)
-	return s
+	s.verdict = s.drive.Health(now, &s.cert, &s.facts)
+	s.step = s.drive.Decide(now, &s.cert, &s.facts)
 }
+
+// blocks tells whether another certificate of the same hook is held up, and e's
+// broken pair may be why.
+func (a *Agent) blocks(now time.Time, e *entry) bool {
+	if !renew.Withheld(now, &e.facts) {
+		return false
+	}
+	for _, other := range a.entries {
+		shared := func(h string) bool { return slices.Contains(e.cert.Hooks, h) }
+		if other != e && slices.ContainsFunc(other.cert.Hooks, shared) && renew.Blocked(now, &other.cert, &other.facts) {
+			return true
+		}
+	}
+	return false
+}
+
+// take removes what m has for name; nil where it has nothing.
+func take[V any](m map[string]V, name string) *V {
+	if _, ok := m[name]; !ok {
+		return nil
+	}
+	v := m[name]
+	delete(m, name)
+	return &v
+}
+
+// sights are used again: a look is what an agent does most, and facts are large.
+var sights = sync.Pool{New: func() any { return new(sight) }}
 
 // seen takes a look's result in, and starts the step if it is due. What could
 // not be read is looked at again later.
@@ -172,7 +177,7 @@ func (a *Agent) StatusLine(now time.Time) string {
 			continue
 		}
 		worst = worst.Worse(e.level)
-		if s := renew.StageOf(e.cert, e.facts); s == renew.Served {
+		if s := renew.StageOf(&e.cert, &e.facts); s == renew.Served {
 			served++
 		}
 		if quiet(e.step) || e.step.Do == renew.Verify || e.step.Do == renew.Wait || e.step.Do == "" {
@@ -197,7 +202,7 @@ func (a *Agent) nextRenewal(now time.Time) (name string, next renew.Step, ok boo
 		if e.gone {
 			continue
 		}
-		s, does := renew.Renewal(now, e.cert, e.facts)
+		s, does := renew.Renewal(now, &e.cert, &e.facts)
 		if does && (!ok || s.At.Before(next.At)) {
 			name, next, ok = e.cert.Name, s, true
 		}

@@ -53,7 +53,7 @@ func sorted(all []Planned) []Planned {
 // the next one.
 func ahead(now, until time.Time, c renew.Cert, f renew.Facts) []Planned {
 	var list []Planned
-	for _, s := range renew.Ahead(now, c, f) {
+	for _, s := range renew.Ahead(now, &c, &f) {
 		if s.At.After(until) {
 			continue
 		}
@@ -61,9 +61,9 @@ func ahead(now, until time.Time, c renew.Cert, f renew.Facts) []Planned {
 		if s.Do != renew.Issue || f.Held.N == 0 {
 			continue
 		}
-		every := f.Held.Lifetime() - renew.Slack(c, f)
-		at := renew.Opening(c, f, s.At.Add(every))
-		for ; every > 0 && !at.After(until) && len(list) < longestPlan; at = renew.Opening(c, f, at.Add(every)) {
+		every := f.Held.Lifetime() - renew.Slack(&c, &f)
+		at := renew.Opening(&c, &f, s.At.Add(every))
+		for ; every > 0 && !at.After(until) && len(list) < longestPlan; at = renew.Opening(&c, &f, at.Add(every)) {
 			list = append(list, Planned{c.Name, renew.Step{Do: renew.Issue, At: at, Reason: renew.Lifetime}, true})
 		}
 	}

@@ -66,7 +66,7 @@ func (a *Agent) startChecks(ctx context.Context) {
 		c := checkup{cert: e.cert, began: a.now()}
 		f, checker := e.facts, a.checker()
 		a.parts.Drive.Start(renew.Preflight, func() {
-			c.found = obstacles(ctx, a.parts.Log, checker, c.cert, f, renew.PreflightEvery(f)/agePortion)
+			c.found = obstacles(ctx, a.parts.Log, checker, c.cert, f, renew.PreflightEvery(&f)/agePortion)
 			c.ended = ctx.Err() != nil
 		}, func() {
 			a.done <- outcome{entry: e, lane: l, checkup: &c}
@@ -133,7 +133,7 @@ func (a *Agent) Preflight(ctx context.Context, name string) (CertReport, error) 
 	case <-ctx.Done():
 		return CertReport{}, context.Cause(ctx)
 	}
-	f.Journal.Preflight = f.Journal.Preflight.Next(c.began, c.cert, c.found)
+	f.Journal.Preflight = f.Journal.Preflight.Next(c.began, &c.cert, c.found)
 	return Describe(a.now(), c.cert, f), nil
 }
 
@@ -152,5 +152,5 @@ func obstacles(ctx context.Context, log *slog.Logger, checker Checker, c renew.C
 
 // describePreflight is the last preflight as status shows it.
 func describePreflight(now time.Time, c renew.Cert, f renew.Facts) PreflightReport {
-	return PreflightReport{At: f.Journal.Preflight.At, Obstacles: append([]renew.Obstacle{}, renew.Obstacles(now, c, f)...)}
+	return PreflightReport{At: f.Journal.Preflight.At, Obstacles: append([]renew.Obstacle{}, renew.Obstacles(now, &c, &f)...)}
 }

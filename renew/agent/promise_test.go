@@ -21,7 +21,7 @@ func broken(t *testing.T, h *host, began time.Time) []renew.Promise {
 		t.Fatal(err)
 	}
 	var late []renew.Promise
-	for _, p := range renew.Promises(now, cfg.Certs[0], f, Busy(cfg, cfg.Certs[0], f)) {
+	for _, p := range renew.Promises(now, &cfg.Certs[0], &f, Busy(cfg, cfg.Certs[0], f)) {
 		if p.Overdue(now, began) {
 			late = append(late, p)
 		}
@@ -69,7 +69,8 @@ func TestALivingAgentKeepsItsPromisesAndADeadOneDoesNot(t *testing.T) {
 						}
 					}
 					// To shortly before the renewal in peace, then two days with the fault.
-					look(97, (life-renew.Slack(configOf("www").Certs[0], factsOf(life)))/100)
+					facts := factsOf(life)
+					look(97, (life-renew.Slack(&configOf("www").Certs[0], &facts))/100)
 					h.set(func() { fault(h) })
 					look(200, min(life/101, 15*time.Minute))
 					stop()

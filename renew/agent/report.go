@@ -131,9 +131,9 @@ func Offline(now time.Time, st Store, cfg *config.Config) []CertReport {
 
 // Describe turns a certificate and its facts into its report.
 func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
-	v := renew.Health(now, c, f)
+	v := renew.Health(now, &c, &f)
 	r := CertReport{
-		Name: c.Name, Names: c.Names, Stage: renew.StageOf(c, f), Health: v.Level, Reason: v.Reason(),
+		Name: c.Name, Names: c.Names, Stage: renew.StageOf(&c, &f), Health: v.Level, Reason: v.Reason(),
 		Findings: append([]renew.Finding{}, v.Findings...),
 		Issuer:   f.Held.Issuer, Serial: f.Held.Serial, Fingerprint: f.Held.Fingerprint,
 		NotBefore: f.Held.NotBefore, NotAfter: f.Held.NotAfter, Version: f.Held.N, Live: f.Live,
@@ -143,7 +143,7 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 		rec := f.Journal.Hooks[h]
 		r.Hooks = append(r.Hooks, HookReport{Name: h, Acknowledged: rec.Acknowledged, LastError: rec.Trouble.Message})
 	}
-	for _, p := range renew.LiveProofs(c, f) {
+	for p := range renew.LiveProofs(&c, &f) {
 		r.Endpoints = append(r.Endpoints, EndpointReport{
 			Address: p.Address, Name: p.Name, Served: p.Served, Unverifiable: p.Unverifiable,
 			Fingerprint: p.Fingerprint, NotAfter: p.NotAfter, CheckedAt: p.CheckedAt, Error: p.Error,
@@ -166,11 +166,11 @@ func quiet(s renew.Step) bool {
 // headline is the next step that changes something: looking at endpoints and
 // asking the CA go on all the time and are nobody's news.
 func headline(now time.Time, c renew.Cert, f renew.Facts) renew.Step {
-	next := renew.Decide(now, c, f)
+	next := renew.Decide(now, &c, &f)
 	if !quiet(next) && next.Do != renew.Verify && next.Do != renew.Wait {
 		return next
 	}
-	for _, s := range renew.Ahead(now, c, f) {
+	for _, s := range renew.Ahead(now, &c, &f) {
 		if !quiet(s) && (quiet(next) || s.At.Before(next.At)) {
 			next = s
 		}
@@ -179,7 +179,7 @@ func headline(now time.Time, c renew.Cert, f renew.Facts) renew.Step {
 }
 
 func firstFailure(c renew.Cert, f renew.Facts) *FailureReport {
-	j, issue := f.Journal, renew.WorstIssuer(c, f.Journal)
+	j, issue := f.Journal, renew.WorstIssuer(&c, &f.Journal)
 	report := func(stage renew.Do, t renew.Trouble) *FailureReport {
 		return &FailureReport{stage, t.Class, t.Message, t.Count, t.Since, t.RetryAt}
 	}

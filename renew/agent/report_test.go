@@ -120,11 +120,11 @@ func TestIssuancesAreNeverForgotten(t *testing.T) {
 	c := configOf("www").Certs[0]
 	v := renew.Version{N: 1, Names: c.Names, IssuedAt: t0, NotAfter: t0.Add(90 * day)}
 	known := []renew.Issuance{{At: t0.Add(-day), Set: c.Set()}}
-	got := issuances(c, known, []renew.Version{v})
+	got := issuances(known, []renew.Version{v})
 	if len(got) != 2 || !got[1].At.Equal(t0) || got[1].Set != c.Set() {
 		t.Errorf("a version that the journal missed is not counted: %+v", got)
 	}
-	if again := issuances(c, got, []renew.Version{v}); len(again) != 2 {
+	if again := issuances(got, []renew.Version{v}); len(again) != 2 {
 		t.Errorf("a version is counted twice: %+v", again)
 	}
 }

@@ -29,7 +29,7 @@ func (j *job) issue(ctx context.Context) {
 			return
 		}
 		n.Issuers, n.Advise = nil, renew.Trouble{} // a new leaf: nobody was asked about it
-		n.Issued = issuances(asked, n.Issued, []renew.Version{v})
+		n.Issued = issuances(n.Issued, []renew.Version{v})
 	})
 	if err == nil {
 		j.log.Info("certificate issued", "version", v.N, "issuer", v.Issuer, "reason", j.step.Reason,
@@ -59,10 +59,7 @@ func (j *job) refused(ctx context.Context, n *renew.Journal, asked renew.Cert, e
 		t.Names = was
 	}
 	t.Directory = issuer.Directory
-	if n.Issuers == nil {
-		n.Issuers = map[string]renew.Trouble{}
-	}
-	n.Issuers[issuer.Name] = t
+	n.Issuers = with(n.Issuers, issuer.Name, t)
 }
 
 // enroll registers an account at an issuer that may be needed.
@@ -99,7 +96,7 @@ func (j *job) version(n int) (renew.Version, error) {
 func (j *job) install(ctx context.Context) {
 	held := j.facts.Held
 	var errs []error
-	if j.facts.Live != held.N && !renew.LeftAlone(j.cert, j.facts, renew.AtLive) {
+	if j.facts.Live != held.N && !renew.LeftAlone(&j.cert, &j.facts, renew.AtLive) {
 		// Power fails after this: key and certificate have switched together; the
 		// outputs are found to differ at the next start and are written then.
 		if err := j.parts.Store.Link(j.cert.Name, held.N); err != nil {
@@ -111,7 +108,7 @@ func (j *job) install(ctx context.Context) {
 		errs = append(errs, err)
 	} else {
 		for i, o := range j.cert.Outputs {
-			if i < len(j.facts.Outputs) && j.facts.Outputs[i].InPlace || renew.LeftAlone(j.cert, j.facts, i) {
+			if i < len(j.facts.Outputs) && j.facts.Outputs[i].InPlace || renew.LeftAlone(&j.cert, &j.facts, i) {
 				continue
 			}
 			errs = append(errs, j.parts.Writer.Write(o, b))
@@ -124,10 +121,12 @@ func (j *job) install(ctx context.Context) {
 			return
 		}
 		n.Install, n.Verify = renew.Trouble{}, renew.Trouble{}
-		n.Placed, n.Left = n.Placed.Place(j.clock(), held.N), renew.LeftBy(j.cert, j.facts)
+		n.Placed, n.Left = n.Placed.Place(j.clock(), held.N), renew.LeftBy(&j.cert, &j.facts)
 		for name, h := range n.Hooks { // another version: no hook has failed for it
-			h.Trouble = renew.Trouble{}
-			n.Hooks[name] = h
+			if h.Trouble.Count > 0 {
+				h.Trouble = renew.Trouble{}
+				n.Hooks = with(n.Hooks, name, h)
+			}
 		}
 	})
 	if err != nil {
@@ -167,20 +166,17 @@ func (j *job) deploy(ctx context.Context) {
 		Fullchain: filepath.Join(live, "fullchain.pem"), Key: filepath.Join(live, "privkey.pem"),
 		Fingerprint: j.facts.Held.Fingerprint, Reason: string(j.step.Reason),
 	}
-	for _, name := range renew.DueHooks(j.now, j.cert, j.facts) {
+	for _, name := range renew.DueHooks(j.now, &j.cert, &j.facts) {
 		ran := j.clock()
 		res, err := j.parts.Runner.Run(ctx, j.hooks[name], event, j.quiet())
 		j.record(func(n *renew.Journal) {
-			if n.Hooks == nil {
-				n.Hooks = map[string]renew.HookRecord{}
-			}
 			rec := n.Hooks[name]
 			if err != nil {
 				j.failAs(ctx, n, &rec.Trouble, hookFailure(err))
 			} else {
 				rec = renew.HookRecord{Acknowledged: event.Version, RanAt: ran, Saw: j.facts.Seen}
 			}
-			n.Hooks[name] = rec
+			n.Hooks = with(n.Hooks, name, rec)
 		})
 		if err != nil {
 			continue
@@ -212,7 +208,7 @@ func (j *job) patience() time.Duration {
 			p = reloadPatience
 		}
 	}
-	return min(p, renew.Slack(j.cert, j.facts)/slackShare)
+	return min(p, renew.Slack(&j.cert, &j.facts)/slackShare)
 }
 
 func (j *job) verify(ctx context.Context) {
@@ -232,7 +228,7 @@ func (j *job) verify(ctx context.Context) {
 			missed = fmt.Errorf("%s for %s: %s", p.Address, p.Name, p.Error)
 		}
 	}
-	before := renew.StageOf(j.cert, j.facts)
+	before := renew.StageOf(&j.cert, &j.facts)
 	j.record(func(n *renew.Journal) {
 		n.Proofs = proofs
 		if missed != nil {
@@ -244,14 +240,14 @@ func (j *job) verify(ctx context.Context) {
 	if missed != nil {
 		return
 	}
-	if before != renew.Served && renew.StageOf(j.cert, j.facts) == renew.Served {
+	if before != renew.Served && renew.StageOf(&j.cert, &j.facts) == renew.Served {
 		j.logServed(now, len(proofs))
 	}
 	j.prune(proofs)
 }
 
 func (j *job) logServed(now time.Time, endpoints int) {
-	next, _ := renew.Renewal(now, j.cert, j.facts)
+	next, _ := renew.Renewal(now, &j.cert, &j.facts)
 	j.log.Info("served", "version", j.facts.Live, "endpoints", endpoints, "took", j.took(),
 		"fingerprint", j.facts.Held.Fingerprint, "next", next.At, "next_reason", next.Reason)
 }

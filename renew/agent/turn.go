@@ -145,7 +145,6 @@ type outcome struct {
 	lane    lane
 	unsaved *renew.Journal // the journal, where the disk would not take it
 	sight   *sight         // of a look
-	undone  *gathering     // of a look that failed: what it had in hand is still to be done
 	checkup *checkup       // of a preflight, which is neither
 }
 
@@ -164,8 +163,8 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 	a.ended[o.lane] = now
 	name := e.cert.Name
 	e.busy = ""
-	if o.undone != nil && !e.gone {
-		a.takeBack(name, *o.undone)
+	if o.sight != nil && o.sight.err != nil && !e.gone {
+		a.takeBack(name, o.sight)
 	}
 	switch {
 	case e.gone:
@@ -176,6 +175,7 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 	default:
 		if o.sight != nil {
 			a.seen(ctx, now, e, o.sight)
+			sights.Put(o.sight)
 		} else {
 			e.did, e.ended, e.again = o.lane.do, now, false
 			a.queue.put(e, now)
@@ -188,14 +188,14 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 	}
 }
 
-// takeBack keeps what a look that failed had in hand, but for what has come
-// since.
-func (a *Agent) takeBack(name string, g gathering) {
-	if _, newer := a.requests[name]; !newer && g.request != nil {
-		a.requests[name] = *g.request
+// takeBack keeps what a look that failed had in hand and is still to be done, but
+// for what has come since.
+func (a *Agent) takeBack(name string, s *sight) {
+	if _, newer := a.requests[name]; !newer && s.request != nil {
+		a.requests[name] = *s.request
 	}
-	if _, newer := a.checkups[name]; !newer && g.checkup != nil {
-		a.checkups[name] = *g.checkup
+	if _, newer := a.checkups[name]; !newer && s.checkup != nil {
+		a.checkups[name] = *s.checkup
 	}
 }
 

@@ -184,7 +184,7 @@ func (h *host) prove(at time.Time) {
 // record notes down j, and that nothing would stop a renewal just now.
 func (h *host) record(j renew.Journal) {
 	h.t.Helper()
-	j.Preflight = j.Preflight.Next(h.now, h.cfg.Certs[0], nil)
+	j.Preflight = j.Preflight.Next(h.now, &h.cfg.Certs[0], nil)
 	must(h.t, h.st.Record("www", j))
 }
 

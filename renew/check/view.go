@@ -57,7 +57,7 @@ func (v view) judge(now time.Time, cfg *config.Config, o Options, r *Result) {
 		say(Unknown, "%v", readable(v.err))
 		return
 	}
-	for _, f := range renew.Health(now, v.cert, v.facts).Findings {
+	for _, f := range renew.Health(now, &v.cert, &v.facts).Findings {
 		if state := stateOf(f.Level); state != OK && !v.judgedHere(now, f.Reason) {
 			say(state, "%s: %s", f.Reason, f.Detail)
 		}
@@ -127,7 +127,7 @@ func (v view) figure(now time.Time, o Options) Figure {
 	if v.live.Usable() {
 		shown = v.live
 	}
-	slack := renew.Slack(v.cert, renew.Facts{Held: shown})
+	slack := renew.Slack(&v.cert, &renew.Facts{Held: shown})
 	return Figure{v.cert.Name, shown.End().Sub(now), o.Warning.of(slack), o.Critical.of(slack)}
 }
 
@@ -195,5 +195,5 @@ func (v view) deployment(now time.Time, cfg *config.Config) time.Duration {
 }
 
 func (v view) promises(now time.Time, cfg *config.Config) []renew.Promise {
-	return renew.Promises(now, v.cert, v.facts, agent.Busy(cfg, v.cert, v.facts))
+	return renew.Promises(now, &v.cert, &v.facts, agent.Busy(cfg, v.cert, v.facts))
 }

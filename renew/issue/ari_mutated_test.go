@@ -54,7 +54,7 @@ func TestAlteredAdviceNeverPutsARenewalOff(t *testing.T) {
 			windows++
 		}
 		cert := renew.Cert{Name: "www", Names: held.Names, KeyType: held.KeyType, ARI: true}
-		step, ok := renew.Renewal(noon, cert, renew.Facts{
+		step, ok := renew.Renewal(noon, &cert, &renew.Facts{
 			Newest: held, Held: held, Live: 1, Journal: renew.Journal{Advice: advice},
 		})
 		if !ok || step.At.After(ideal.Add(time.Second)) {

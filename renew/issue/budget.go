@@ -100,7 +100,7 @@ type seen struct {
 // until it did not. A name for which there is no room keeps that as its error;
 // the others go on, so that they are proved for the next order too.
 func (a *attempt) mayProve(all []seen) error {
-	limits := []renew.Limit{renew.FailureLimit(time.Now(), a.cert, a.held), a.s.limits.Failures}
+	limits := []renew.Limit{renew.FailureLimit(time.Now(), &a.cert, a.held), a.s.limits.Failures}
 	if !slices.ContainsFunc(all, undecided) {
 		return nil
 	}

@@ -23,7 +23,7 @@ func (a *attempt) onHold() error {
 	if err != nil {
 		return local(fmt.Errorf("looking up the account of issuer %q: %w", issuer.Name, err))
 	}
-	until := account.HoldUntil // zero where there is no account yet
+	until := renew.HeldUntil(now, account.HoldUntil) // zero where there is no account yet
 	if busy := a.s.busy.until(a.held); busy.After(until) {
 		until = busy
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -83,7 +84,7 @@ func overspent(err error) error {
 // mayProve counts every name as one that failed, until it did not.
 func (p *process) mayProve(ca int, cc renew.Cert, held renew.Version) error {
 	l, now := &p.host.cas[ca].ledger, p.now()
-	limits := []renew.Limit{renew.FailureLimit(now, cc, held), renew.PublishedLimits(cc.Issuers[0].Directory).Failures}
+	limits := []renew.Limit{renew.FailureLimit(now, &cc, held), renew.PublishedLimits(cc.Issuers[0].Directory).Failures}
 	for _, name := range cc.Names {
 		claim := renew.Claim{What: renew.SpentAuthz, Of: name, Limits: limits}
 		if err := l.Room(now, claim); err != nil {
@@ -91,15 +92,20 @@ func (p *process) mayProve(ca int, cc renew.Cert, held renew.Version) error {
 		}
 	}
 	for _, name := range cc.Names {
-		l.Spend(now, name+now.String(), renew.Claim{What: renew.SpentAuthz, Of: name})
+		l.Spend(now, p.attempt(name), renew.Claim{What: renew.SpentAuthz, Of: name})
 	}
 	return nil
+}
+
+// attempt is what a validation of name is counted under.
+func (p *process) attempt(name string) string {
+	return name + strconv.FormatInt(int64(p.host.now), 36)
 }
 
 // proved takes back what mayProve counted.
 func (p *process) proved(ca int, cc renew.Cert) {
 	for _, name := range cc.Names {
-		p.host.cas[ca].ledger.Return(p.now(), name+p.now().String())
+		p.host.cas[ca].ledger.Return(p.now(), p.attempt(name))
 	}
 }
 

@@ -24,6 +24,7 @@ type host struct {
 
 	now    time.Duration // since epoch; what nobody but the simulator knows
 	offset time.Duration // of the host's clock
+	jumped time.Duration // when that went wrong
 	certs  []*cert
 	config *config.Config
 	cas    [cas]authority
@@ -119,9 +120,12 @@ func newHost(fate History, opts Options) *host {
 	return h
 }
 
-func issuerOf(ca int) renew.Issuer {
-	return [cas]renew.Issuer{{Name: "ca0", Directory: "https://acme-v02.api.letsencrypt.org/directory"}, {Name: "ca1", Directory: "https://ca1.test/dir"}}[ca]
+var issuers = [cas]renew.Issuer{
+	{Name: "ca0", Directory: "https://acme-v02.api.letsencrypt.org/directory"},
+	{Name: "ca1", Directory: "https://ca1.test/dir"},
 }
+
+func issuerOf(ca int) renew.Issuer { return issuers[ca] }
 
 func configOf(i int, p plan, fallback bool) renew.Cert {
 	name := "c" + strconv.Itoa(i)
@@ -159,7 +163,10 @@ func (h *host) start() {
 		Store: h.proc, Prober: h.proc, Runner: h.proc, Log: slog.New(slog.DiscardHandler),
 		Drive: agent.Drive{
 			Now: h.proc.now, Start: h.proc.start,
-			Rand:   func(name string) float64 { return h.find(name).dice.Float64() },
+			Rand: func(name string) float64 { return h.find(name).dice.Float64() },
+			Within: func(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc) {
+				return ctx, func() {}
+			},
 			Decide: h.proc.decide, Health: h.proc.health,
 		},
 	}, h.config, h.proc)

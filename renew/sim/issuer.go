@@ -65,7 +65,7 @@ func local(err error) error { return &renew.Failure{Op: "writing", Class: renew.
 func (p *process) Issue(_ context.Context, cc renew.Cert, held renew.Version, why renew.Reason) (int, error) {
 	h, ca := p.host, caOf(cc.Issuers[0].Directory)
 	c, a := h.find(cc.Name), &h.cas[ca]
-	if hold := a.holdUntil; p.now().Before(hold) && !h.opts.Planted.is(impatient) {
+	if hold := renew.HeldUntil(p.now(), a.holdUntil); p.now().Before(hold) && !h.opts.Planted.is(impatient) {
 		return 0, &renew.Failure{Class: renew.Limited, RetryAt: hold, Err: errors.New("the CA asked for time")}
 	}
 	if err := p.signIn(c, ca); err != nil {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -27,6 +28,8 @@ func Mutants() []*Planted {
 		{Name: "order in flight not gone on with", Flaw: orderForgotten},
 		{Name: "broken files are not mended", Step: blind},
 		{Name: "an expired pair is put in place of a broken one", Step: putsExpired},
+		{Name: "a server that is down is waited for with a broken pair", Step: keepsBroken},
+		{Name: "a broken pair takes the other sites along", Facts: blocksNobody},
 		{Name: "health is always ok", Mute: true},
 	}
 }
@@ -39,7 +42,7 @@ func putOff(s renew.Step, at time.Time) renew.Step {
 }
 
 // onlyAdvised renews when the CA says so, and else when it has expired.
-func onlyAdvised(_ time.Time, _ renew.Cert, f renew.Facts, s renew.Step) renew.Step {
+func onlyAdvised(_ time.Time, _ *renew.Cert, f *renew.Facts, s renew.Step) renew.Step {
 	if s.Reason != renew.Lifetime {
 		return s
 	}
@@ -53,7 +56,7 @@ func lateAdvice(_ time.Time, _ *renew.Cert, f *renew.Facts) {
 	}
 }
 
-func whenAdvised(_ time.Time, _ renew.Cert, f renew.Facts, s renew.Step) renew.Step {
+func whenAdvised(_ time.Time, _ *renew.Cert, f *renew.Facts, s renew.Step) renew.Step {
 	if s.Reason != renew.Lifetime || f.Journal.Advice.CertID != f.Held.CertID {
 		return s
 	}
@@ -80,7 +83,7 @@ func changeIssuers(f *renew.Facts, change func(renew.Trouble) renew.Trouble) {
 }
 
 // givesUp: what the CA refused is never asked for again.
-func givesUp(now time.Time, _ renew.Cert, f renew.Facts, s renew.Step) renew.Step {
+func givesUp(now time.Time, _ *renew.Cert, f *renew.Facts, s renew.Step) renew.Step {
 	for _, t := range f.Journal.Issuers {
 		if t.Class == renew.Refused {
 			return putOff(s, now.Add(365*day))
@@ -116,7 +119,7 @@ func believed(list []renew.Proof) {
 	}
 }
 
-func provesOnce(now time.Time, _ renew.Cert, _ renew.Facts, s renew.Step) renew.Step {
+func provesOnce(now time.Time, _ *renew.Cert, _ *renew.Facts, s renew.Step) renew.Step {
 	if s.Do == renew.Verify && s.Reason != renew.NotProved || s.Do == renew.Deploy && s.Reason == renew.NotServed {
 		return renew.Step{Do: renew.Wait, At: now.Add(30 * day), Reason: renew.NothingToDo}
 	}
@@ -126,7 +129,7 @@ func provesOnce(now time.Time, _ renew.Cert, _ renew.Facts, s renew.Step) renew.
 func neverIssued(_ time.Time, _ *renew.Cert, f *renew.Facts) { f.Journal.Issued = nil }
 
 // again issues once more every hour while the deployment fails.
-func again(now time.Time, c renew.Cert, f renew.Facts, s renew.Step) renew.Step {
+func again(now time.Time, c *renew.Cert, f *renew.Facts, s renew.Step) renew.Step {
 	if s.Do == renew.Deploy && f.Journal.Hooks["server"].Trouble.Count > 0 && now.Sub(f.Held.IssuedAt) > time.Hour && len(f.Journal.Issuers) == 0 {
 		return renew.Step{Do: renew.Issue, At: now, Reason: renew.Missing, Issuer: c.Issuers[len(c.Issuers)-1].Name}
 	}
@@ -148,14 +151,25 @@ func noHold(_ time.Time, _ *renew.Cert, f *renew.Facts) {
 }
 
 // blind does nothing about broken versions.
-func blind(now time.Time, _ renew.Cert, f renew.Facts, s renew.Step) renew.Step {
+func blind(now time.Time, _ *renew.Cert, f *renew.Facts, s renew.Step) renew.Step {
 	if f.Newest.Fault != "" && now.Before(f.Newest.NotAfter) {
 		return renew.Step{Do: renew.Wait, At: now.Add(day), Reason: renew.NothingToDo}
 	}
 	return s
 }
 
-func putsExpired(now time.Time, _ renew.Cert, f renew.Facts, s renew.Step) renew.Step {
+// keepsBroken is the opposite of putsExpired.
+func keepsBroken(now time.Time, _ *renew.Cert, f *renew.Facts, s renew.Step) renew.Step {
+	loaded := func(i renew.Issuance) bool { return now.Before(i.NotAfter) }
+	if s.Do == renew.Install && f.Live != 0 && f.Live != f.Held.N && !now.Before(f.Held.NotAfter) && !f.Blocking && slices.ContainsFunc(f.Journal.Issued, loaded) {
+		return renew.Step{Do: renew.Wait, At: now.Add(time.Hour), Reason: renew.NothingToDo}
+	}
+	return s
+}
+
+func blocksNobody(_ time.Time, _ *renew.Cert, f *renew.Facts) { f.Blocking = false }
+
+func putsExpired(now time.Time, _ *renew.Cert, f *renew.Facts, s renew.Step) renew.Step {
 	if f.Held.N > 0 && f.Live != 0 && f.Live != f.Held.N && !now.Before(f.Held.NotAfter) {
 		return renew.Step{Do: renew.Install, At: now, Reason: renew.InstallPending}
 	}

@@ -13,7 +13,7 @@ type Planted struct {
 	// Facts changes what the core is shown.
 	Facts func(now time.Time, c *renew.Cert, f *renew.Facts)
 	// Step changes what the core says.
-	Step func(now time.Time, c renew.Cert, f renew.Facts, s renew.Step) renew.Step
+	Step func(now time.Time, c *renew.Cert, f *renew.Facts, s renew.Step) renew.Step
 	// Proofs changes what a proof says.
 	Proofs func([]renew.Proof)
 	// Flaw is a fault of the rooms that are simulated.
@@ -35,21 +35,17 @@ const (
 func (p *Planted) is(f flaw) bool { return p != nil && p.Flaw == f }
 
 // facts is what the core is shown.
-func (p *Planted) facts(now time.Time, c renew.Cert, f renew.Facts) (renew.Cert, renew.Facts) {
+func (p *Planted) facts(now time.Time, c *renew.Cert, f *renew.Facts) (*renew.Cert, *renew.Facts) {
 	f.Checking = true // preflights are not simulated: as if one were always under way
-	if p != nil && p.Facts != nil {
-		return p.changed(now, c, f)
+	if p == nil || p.Facts == nil {
+		return c, f
 	}
-	return c, f
+	otherCert, otherFacts := *c, *f
+	p.Facts(now, &otherCert, &otherFacts)
+	return &otherCert, &otherFacts
 }
 
-// changed is a function of its own, so that only it has facts escape.
-func (p *Planted) changed(now time.Time, c renew.Cert, f renew.Facts) (renew.Cert, renew.Facts) {
-	p.Facts(now, &c, &f)
-	return c, f
-}
-
-func (p *Planted) decide(now time.Time, c renew.Cert, f renew.Facts) renew.Step {
+func (p *Planted) decide(now time.Time, c *renew.Cert, f *renew.Facts) renew.Step {
 	c, f = p.facts(now, c, f)
 	s := renew.Decide(now, c, f)
 	if p != nil && p.Step != nil {
@@ -58,7 +54,7 @@ func (p *Planted) decide(now time.Time, c renew.Cert, f renew.Facts) renew.Step 
 	return s
 }
 
-func (p *Planted) health(now time.Time, c renew.Cert, f renew.Facts) renew.Verdict {
+func (p *Planted) health(now time.Time, c *renew.Cert, f *renew.Facts) renew.Verdict {
 	if p != nil && p.Mute {
 		return renew.Verdict{Level: renew.OK}
 	}

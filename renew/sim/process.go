@@ -117,17 +117,12 @@ func (p *process) Record(name string, j renew.Journal) error {
 }
 
 func (p *process) Account(directory, _ string) (store.Account, bool, error) {
-	for ca := range cas {
-		if issuerOf(ca).Directory == directory {
-			a := &p.host.cas[ca]
-			acc := store.Account{Directory: directory, HoldUntil: a.holdUntil}
-			if a.registered {
-				acc.URL = directory + "/1"
-			}
-			return acc, a.registered, nil
-		}
+	a := &p.host.cas[caOf(directory)]
+	acc := store.Account{Directory: directory, HoldUntil: a.holdUntil}
+	if a.registered {
+		acc.URL = "1"
 	}
-	return store.Account{}, false, nil
+	return acc, a.registered, nil
 }
 
 // prune drops old versions but the last keep and those to spare, as
@@ -150,10 +145,20 @@ func (c *cert) prune(keep int, spare []int) {
 	c.versions, c.leafOf = versions, leafOf
 }
 
+// rehearsed is what the daily preflight makes of a host's health. Of all that it
+// looks at only the clock is simulated.
+func (h *host) rehearsed() renew.Level {
+	if h.offset.Abs() > renew.ClockTolerance && h.now >= h.jumped+day {
+		return renew.Attention
+	}
+	return renew.OK
+}
+
 // health is renew.Health; what it says is the alarm that a human hears.
-func (p *process) health(now time.Time, c renew.Cert, f renew.Facts) renew.Verdict {
+func (p *process) health(now time.Time, c *renew.Cert, f *renew.Facts) renew.Verdict {
 	p.host.result.Looks++
 	v := p.host.opts.Planted.health(now, c, f)
+	v.Level = v.Level.Worse(p.host.rehearsed())
 	if !p.dead {
 		p.host.alarm(p.host.find(c.Name), v)
 	}

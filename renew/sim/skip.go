@@ -92,7 +92,7 @@ func before(at time.Duration, s [2]time.Duration) time.Duration {
 
 // decide is renew.Decide. Where what comes next is of a series, those that would
 // see no change are left out.
-func (p *process) decide(now time.Time, cc renew.Cert, f renew.Facts) renew.Step {
+func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.Step {
 	h := p.host
 	c := h.find(cc.Name)
 	step := h.opts.Planted.decide(now, cc, f)
@@ -123,9 +123,10 @@ func (p *process) decide(now time.Time, cc renew.Cert, f renew.Facts) renew.Step
 }
 
 // series tells of which series a step is; neither is -1.
-func (c *cert) series(s renew.Step, f renew.Facts) int {
+func (c *cert) series(s renew.Step, f *renew.Facts) int {
 	switch {
-	case s.Do == renew.Verify && s.Reason == renew.ProofDue && f.Journal.Verify.Count == 0:
+	case s.Do == renew.Verify && s.Reason == renew.ProofDue && f.Journal.Verify.Count == 0 &&
+		c.serving >= 0 && f.Journal.Proofs[0].Fingerprint == c.fingerprint(c.serving):
 		return proofs
 	case s.Do == renew.Advise && c.garbage == 0 && f.Journal.Advise.Count == 0 && f.Journal.Advice.CertID == f.Held.CertID && !f.Journal.Advice.Start.IsZero():
 		return polls
@@ -135,7 +136,7 @@ func (c *cert) series(s renew.Step, f renew.Facts) int {
 
 // steady is until when the certificate's health stays as it is if nothing but
 // the time changes.
-func (c *cert) steady(now time.Time, cc renew.Cert, f renew.Facts, h *host) time.Time {
+func (c *cert) steady(now time.Time, cc *renew.Cert, f *renew.Facts, h *host) time.Time {
 	until, put := now.Add(400*day), false
 	for _, s := range c.steps {
 		if c.series(s, f) < 0 && s.At.Before(until) {
@@ -195,7 +196,7 @@ const (
 
 // hopeless puts off a step that fails every minute until what is in its way is
 // about to end: the server's configuration, or the clock.
-func (h *host) hopeless(s renew.Step, f renew.Facts) time.Time {
+func (h *host) hopeless(s renew.Step, f *renew.Facts) time.Time {
 	end, failed := time.Duration(0), 0
 	switch {
 	case s.Do == renew.Deploy && h.broken > 0:

@@ -44,7 +44,11 @@ func (h *host) strike(f Fault) {
 			h.goDown(f)
 		}
 	case ClockJump:
+		if h.offset == 0 {
+			h.jumped = h.now
+		}
 		h.offset += jump(f)
+		h.events.add(event{at: h.now + day, do: h.awake}) // a preflight has been made by then
 	case OOMKill:
 		if h.asleep == 0 && h.proc != nil {
 			h.proc.fuse = int(f.U * 6)

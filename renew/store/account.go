@@ -9,6 +9,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/keypair"
 )
 
@@ -215,7 +216,7 @@ func (s *Store) HoldAccount(directory, eabKeyID string, until time.Time) error {
 	if err != nil {
 		return fmt.Errorf("holding the account at %s: %w", directory, err)
 	}
-	if !until.IsZero() && until.Before(a.HoldUntil) {
+	if !until.IsZero() && until.Before(renew.HeldUntil(time.Now(), a.HoldUntil)) {
 		return nil
 	}
 	a.HoldUntil = until

@@ -143,8 +143,9 @@ func TestAHoldOnAnAccountIsOnlyProlonged(t *testing.T) {
 		t.Error(err)
 	}
 	must(t, s.SaveAccount(newAccount(t)))
-	late := time.Unix(2e9, 0).UTC()
-	for _, until := range []time.Time{late.Add(-time.Hour), late, late.Add(-time.Minute)} {
+	late := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	beyond := late.Add(1000 * time.Hour) // a clock that was ahead
+	for _, until := range []time.Time{beyond, late.Add(-time.Hour), late, late.Add(-time.Minute)} {
 		must(t, s.HoldAccount(directory, "kid-1", until))
 	}
 	if got, _ := getAccount(t, s); !got.HoldUntil.Equal(late) || got.URL == "" {

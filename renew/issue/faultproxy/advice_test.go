@@ -36,7 +36,7 @@ func TestAlteredAdviceOverTheWire(t *testing.T) {
 			advice.Chosen = renew.Draw(held, advice.Start, advice.End, 1)
 		}
 		facts := renew.Facts{Newest: held, Held: held, Live: held.N, Journal: renew.Journal{Advice: advice}}
-		if step, ok := renew.Renewal(time.Now(), cert, facts); !ok || step.At.After(latest) {
+		if step, ok := renew.Renewal(time.Now(), &cert, &facts); !ok || step.At.After(latest) {
 			t.Fatalf("%+v: renewed at %s, not by %s", advice, step.At, latest)
 		}
 	}

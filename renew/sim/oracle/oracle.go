@@ -104,6 +104,7 @@ const (
 	spread       = 1.2
 	overhead     = 15 * time.Minute
 	deployTime   = 10 * time.Minute
+	patience     = 12 * time.Hour
 )
 
 // slack is the time between due and the end of a certificate of that lifetime.
@@ -125,11 +126,14 @@ func issueTime(life time.Duration) time.Duration {
 // Judge returns every lapse of c, the earliest first.
 func Judge(c Case) []Lapse {
 	var all []Lapse
-	for _, s := range c.Served {
+	for i, s := range c.Served {
 		for _, bad := range s.bad() {
 			for _, part := range without(bad.Span, c.Obstacles.Down) {
 				bad.Span = part
 				bad.Possible = c.possible(s, bad)
+				if c.worsened(i) {
+					bad.Possible = part.From
+				}
 				bad.Unheard = c.unheard(s, bad)
 				all = append(all, bad)
 			}
@@ -156,6 +160,26 @@ func (s Serving) bad() []Lapse {
 		all = append(all, Lapse{Span: late, Why: "expired"})
 	}
 	return all
+}
+
+// worsened tells whether the i-th serving is of an expired certificate that
+// followed a good one, soon after an outsider had destroyed that on the disk:
+// the server had it loaded still. Later it may be the lesser evil, since without
+// whole files the server reads no other site's either.
+func (c Case) worsened(i int) bool {
+	if i == 0 || c.Served[i].Outsider || c.Served[i].Leaf.NotAfter > c.Served[i].From {
+		return false
+	}
+	at, was := c.Served[i].From, c.Served[i-1]
+	if was.None || was.Leaf.Flaw != "" || was.Leaf.NotAfter <= at {
+		return false
+	}
+	for _, d := range c.Obstacles.Damage {
+		if d.At <= at && at-d.At < patience {
+			return true
+		}
+	}
+	return false
 }
 
 // possible is from when on the lapse need not have been.
@@ -218,12 +242,16 @@ func (o Obstacles) deployed(from time.Duration) time.Duration {
 }
 
 // unheard tells whether a lapse by expiry came without a word in time: with the
-// host up for two hours of the second half of the slack and no alarm in it.
+// host up for two hours of the second half of the slack and no alarm in it; of
+// one that had expired when it was put in place, of the three hours after that.
 func (c Case) unheard(s Serving, bad Lapse) bool {
 	if bad.Why != "expired" || s.Outsider {
 		return false
 	}
 	half := Span{max(0, s.Leaf.NotAfter-slack(s.Leaf.NotAfter-s.Leaf.NotBefore)/2), s.Leaf.NotAfter}
+	if s.From > half.To { // it was put there expired, in place of one that was lost
+		half = Span{s.From, s.From + 3*time.Hour}
+	}
 	up := time.Duration(0)
 	for _, part := range without(half, c.Obstacles.Down) {
 		up += part.To - part.From

@@ -67,6 +67,16 @@ func TestJudge(t *testing.T) {
 			c.Served[0] = Serving{Span: Span{day, 2 * day}, Leaf: Leaf{NotAfter: 90 * day, Flaw: "wrong names"}, Outsider: true}
 			c.Obstacles.Damage = []Damage{{At: day}}
 		}, 1, true},
+		{"its files were lost, and an expired one was put over what the server had loaded: preventable", func(c *Case) {
+			c.Served[0].To, c.Obstacles.CAs[0] = day, []Span{{0, never}}
+			c.Served = append(c.Served, Serving{Span: Span{day, 2 * day}, Leaf: Leaf{NotBefore: -100 * day, NotAfter: -10 * day}})
+			c.Obstacles.Damage, c.Alarms = []Damage{{At: day - time.Hour, Lost: true}}, []Span{{day, never}}
+		}, 1, true},
+		{"so it was, but half a day later, when the server has other sites to read: not", func(c *Case) {
+			c.Served[0].To, c.Obstacles.CAs[0] = 2*day, []Span{{0, never}}
+			c.Served = append(c.Served, Serving{Span: Span{2 * day, 3 * day}, Leaf: Leaf{NotBefore: -100 * day, NotAfter: -10 * day}})
+			c.Obstacles.Damage, c.Alarms = []Damage{{At: day, Lost: true}}, []Span{{day, never}}
+		}, 1, false},
 		{"not valid yet", func(c *Case) { c.Served[0].Leaf.NotBefore, c.Served[0].To = day, 2*day }, 1, true},
 		{"nothing answered", func(c *Case) { c.Served[0] = Serving{Span: Span{0, 2 * day}, None: true} }, 1, true},
 	} {
@@ -103,6 +113,28 @@ func TestALapseThatNobodyHeardOf(t *testing.T) {
 		c.Alarms, c.Obstacles.Down = tc.alarms, tc.down
 		if got := Judge(c); len(got) != 1 || got[0].Unheard != tc.unheard {
 			t.Errorf("%s: %+v", tc.name, got)
+		}
+	}
+}
+
+// TestOneThatHadExpiredBeforeItWasServed: nobody could tell in time before it
+// was there.
+func TestOneThatHadExpiredBeforeItWasServed(t *testing.T) {
+	for _, tc := range []struct {
+		alarms  []Span
+		unheard bool
+	}{
+		{nil, true},
+		{[]Span{{99 * day, never}}, false},
+		{[]Span{{100*day + time.Hour, never}}, false},
+		{[]Span{{101 * day, never}}, true},
+	} {
+		c := Case{
+			Served:    []Serving{{Span: Span{100 * day, 102 * day}, Leaf: Leaf{NotAfter: 90 * day}}},
+			Obstacles: Obstacles{CAs: [][]Span{nil}}, Alarms: tc.alarms,
+		}
+		if got := Judge(c); len(got) != 1 || got[0].Unheard != tc.unheard {
+			t.Errorf("%v: %+v", tc.alarms, got)
 		}
 	}
 }
