@@ -62,7 +62,7 @@ func (s scope) legacy(c contents) bool {
 	}
 	one, ok := s.text(attr)
 	if ok && one.text != "modern" && one.text != "legacy" {
-		s.fail(one.rng, fmt.Sprintf("there is no encoding %s", quoted(one.text)), "Write \"modern\", which is the default, or \"legacy\" for what is older than OpenSSL 1.1.1, Java 8u301 and Windows Server 2019.")
+		s.fail(one.rng, fmt.Sprintf("there is no encoding %s", quoted(one.text)), "Write \"modern\", which is the default, or \"legacy\" for what is older than OpenSSL 1.1.1, Java 12 and Windows Server 2019.")
 	}
 	return one.text == "legacy"
 }

@@ -14,7 +14,7 @@ import (
 // leaf, then the rest of the chain. Two encodings of one pair have other bytes.
 //
 // It is encrypted with AES-256 and a MAC of SHA-256, or where legacy is set, for
-// what is older than OpenSSL 1.1.1, Java 8u301 and Windows Server 2019, with
+// what is older than OpenSSL 1.1.1, Java 12 and Windows Server 2019, with
 // 3DES and SHA-1. The password is of characters that have 16 bits in UTF-16.
 func EncodePKCS12(key, fullchain []byte, password string, legacy bool) ([]byte, error) {
 	signer, certs, err := belonging(key, fullchain)
