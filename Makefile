@@ -42,12 +42,15 @@ build: ## bin/certvigil
 	packaging/deps.sh
 	$(BUILD) -ldflags "$(STAMP)" -o bin/ ./cmd/certvigil
 
+# What proofs are tested against, beside nginx.
+SERVERS = postfix imap-login pop3-login lmtp managesieve-login postgres mariadbd slapd vsftpd prosody
+
 .PHONY: test
 test: unit service-test ## all tests, as a new machine runs them
 
 .PHONY: unit
 unit: ## go test -race on every package
-	packaging/deps.sh gcc git nginx openssl systemd-analyze
+	packaging/deps.sh gcc git nginx haproxy openssl systemd-analyze setpriv $(SERVERS)
 	go test -race -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: service-test

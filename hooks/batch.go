@@ -14,7 +14,10 @@ const (
 	maxBatch = 64 << 10
 )
 
-// line is where the batches of one hook queue up.
+// mostAtOnce is how many runs there are at once, of different hooks.
+const mostAtOnce = 8
+
+// line is where the batches of all hooks queue up that do the same.
 type line struct {
 	turn chan struct{} // capacity 1; held by the batch that runs, so that runs never overlap
 	open *batch        // the one that still takes arrivals, or nil
@@ -23,7 +26,7 @@ type line struct {
 // batch is one run and all who wait for it. Guarded by Runner.mu;
 // result and err are written before done is closed and read after.
 type batch struct {
-	hook   Hook // as the latest arrival has it: the configuration may have changed
+	hook   Hook // as the latest arrival has it, with the longest timeout of all
 	seats  []*seat
 	size   int       // of the events, against maxBatch
 	begin  time.Time // when it is to run, unless somebody else arrives before
@@ -50,10 +53,11 @@ func (r *Runner) join(ctx context.Context, h Hook, ev Event, quiet time.Duration
 	if r.closed {
 		return nil, nil, errClosed
 	}
-	l := r.lines[h.Name]
+	action := h.action()
+	l := r.lines[action]
 	if l == nil {
 		l = &line{turn: make(chan struct{}, 1)}
-		r.lines[h.Name] = l
+		r.lines[action] = l
 	}
 	b := l.open
 	if h.Each || b == nil || b.size+ev.size() > maxBatch {
@@ -84,6 +88,7 @@ func (r *Runner) openBatch(ctx context.Context, l *line) *batch {
 // arrive adds a caller. Nobody waits longer than patience times his own quiet.
 func (b *batch) arrive(h Hook, s *seat, quiet time.Duration) {
 	now := time.Now()
+	h.Timeout = max(h.limit(), b.hook.Timeout)
 	b.hook = h
 	b.seats = append(b.seats, s)
 	b.size += s.event.size()
@@ -108,7 +113,7 @@ func (r *Runner) leave(b *batch, s *seat) {
 			return
 		}
 	}
-	if l := r.lines[b.hook.Name]; l.open == b {
+	if l := r.lines[b.hook.action()]; l.open == b {
 		l.open = nil // who comes now must not join a batch that is ending
 	}
 	b.cancel()
@@ -127,14 +132,21 @@ func (r *Runner) serve(ctx context.Context, l *line, b *batch) {
 		}
 	})
 
-	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-	case <-ctx.Done():
+	// The turn first: who waits for company or for his turn takes nobody's place.
+	if !acquire(ctx, l.turn) {
 		b.err = context.Cause(ctx)
 		return
 	}
-	events, hook, callers := r.gather(ctx, l, b)
+	defer func() { <-l.turn }()
+	r.await(ctx, b)
+	if !acquire(ctx, r.places) {
+		b.err = context.Cause(ctx)
+		return
+	}
+	defer func() { <-r.places }()
+	r.mu.Lock()
+	events, hook, callers := b.seal(l)
+	r.mu.Unlock()
 	if err := context.Cause(ctx); err != nil {
 		b.err = err
 		return
@@ -143,21 +155,28 @@ func (r *Runner) serve(ctx context.Context, l *line, b *batch) {
 	b.result.Shared = callers > 1
 }
 
-// gather waits until nobody else is to be expected, then closes the batch.
-func (r *Runner) gather(ctx context.Context, l *line, b *batch) (events []Event, h Hook, callers int) {
+func acquire(ctx context.Context, place chan<- struct{}) bool {
+	select {
+	case place <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// await returns when nobody else is to be expected in the batch, or ctx ends.
+func (r *Runner) await(ctx context.Context, b *batch) {
 	for {
 		r.mu.Lock()
 		begin := b.begin
 		if b.latest.Before(begin) {
 			begin = b.latest
 		}
+		r.mu.Unlock()
 		wait := time.Until(begin)
 		if wait <= 0 || ctx.Err() != nil {
-			defer r.mu.Unlock()
-			return b.seal(l)
+			return
 		}
-		r.mu.Unlock()
-
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -169,7 +188,7 @@ func (r *Runner) gather(ctx context.Context, l *line, b *batch) (events []Event,
 }
 
 // seal closes the batch to arrivals and returns its events: one a certificate,
-// the latest, of those who still wait.
+// the latest, of those who still wait. The caller holds Runner.mu.
 func (b *batch) seal(l *line) (events []Event, h Hook, callers int) {
 	if l.open == b {
 		l.open = nil

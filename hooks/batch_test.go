@@ -70,8 +70,10 @@ func (g gated) lines() []string {
 func waiting(r *Runner, name string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l := r.lines[name]; l != nil && l.open != nil {
-		return len(l.open.seats)
+	for _, l := range r.lines {
+		if l.open != nil && l.open.hook.Name == name {
+			return len(l.open.seats)
+		}
 	}
 	return 0
 }

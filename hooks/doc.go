@@ -1,5 +1,6 @@
 // Package hooks runs an operator's reload after a certificate has changed: a
-// program, a signal to the process that a pid file names, or a systemd unit.
+// program, a signal to the process that a pid file names, a systemd unit, or the
+// runtime API of HAProxy.
 //
 // # The contract of a hook
 //
@@ -54,7 +55,8 @@
 // has asked for it during the quiet time, or at five times that after the
 // first request. A certificate that asks while its hook is running gets another run
 // afterwards, because the server may have read its files already. With
-// [Hook.Each] every certificate has a run of its own. Runs of one hook never
-// overlap. A run serves no more certificates than fit into its environment
+// [Hook.Each] every certificate has a run of its own. Hooks that do the same,
+// whatever they are called, share runs as one hook does. Runs of one hook never
+// overlap, and of all hooks no more than eight run at once. A run serves no more certificates than fit into its environment
 // (64 KiB of names); the others follow in the next.
 package hooks

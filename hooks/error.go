@@ -36,7 +36,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // What an error message quotes of the output at most.
 const (
-	quotedLines = 3
+	quotedLines = 5
 	quotedBytes = 600
 )
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,18 +21,17 @@ func (r *Runner) Ready(ctx context.Context, h Hook) error {
 }
 
 func (r *Runner) reloadable(ctx context.Context, how Reload) error {
-	if how.PIDFile == "" {
-		return r.runnable(ctx, how.Command, how.Unit, true)
+	switch {
+	case how.HAProxy != "":
+		return loaded(ctx, how)
+	case how.PIDFile == "":
+		return r.runnable(ctx, how.Command, how.Unit, !how.TryRestart)
 	}
-	pid, err := target(how.PIDFile)
+	p, err := target(how)
 	if err != nil {
 		return err
 	}
-	// Signal 0 asks whether a signal could be sent (kill(2)).
-	if err := syscall.Kill(pid, 0); err != nil {
-		return fmt.Errorf("pid file %s names process %d, which no signal reaches: %w", how.PIDFile, pid, err)
-	}
-	return nil
+	return p.Release()
 }
 
 // runnable looks at one phase: a program, or a unit. Neither is none.
@@ -64,19 +62,15 @@ func (b bus) Loaded(ctx context.Context, unit string, reloads bool) error {
 		return fmt.Errorf("asking systemd for %s: %w", unit, err)
 	}
 	defer conn.Close()
-	all, err := conn.GetUnitPropertiesContext(ctx, unit)
+	state, err := stateOf(ctx, conn, unit)
 	if err != nil {
 		return fmt.Errorf("asking systemd for %s: %w", unit, err)
 	}
-	state, _ := all["LoadState"].(string)
-	can, _ := all["CanReload"].(bool)
-	switch {
-	case state == "not-found":
-		return fmt.Errorf("systemd knows no unit %s", unit)
-	case state != "loaded":
-		return fmt.Errorf("systemd can't use the unit %s (load state %q): see systemctl status %s", unit, state, unit)
-	case reloads && !can:
-		return fmt.Errorf("systemd cannot reload %s: the unit has no way of it (a reload needs ExecReload=)", unit)
+	if err := state.usable(unit); err != nil {
+		return err
+	}
+	if reloads && state.known && !state.canReload {
+		return cannotReload(unit)
 	}
 	return nil
 }

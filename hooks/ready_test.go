@@ -68,7 +68,7 @@ func TestAHookIsReadyWhereItsPIDFileNamesAProcess(t *testing.T) {
 	r := runner(t)
 	says(t, r.Ready(t.Context(), file("parent", fmt.Sprintln(os.Getppid()))))
 	says(t, r.Ready(t.Context(), file("self", fmt.Sprintln(os.Getpid()))), "names certvigil itself")
-	says(t, r.Ready(t.Context(), file("nobody", "2147483646\n")), "no such process")
+	says(t, r.Ready(t.Context(), file("nobody", "2147483646\n")), "there is no process 2147483646")
 	says(t, r.Ready(t.Context(), Hook{Reload: Reload{PIDFile: dir + "/none", Signal: "HUP"}}), "no such file")
 }
 

@@ -34,12 +34,13 @@ type Runner struct {
 	path string // PATH and LANG of every program
 	lang string
 
+	places  chan struct{} // capacity mostAtOnce; each run holds one
 	closing chan struct{}
 	live    sync.WaitGroup // batches that are being served
 
 	mu     sync.Mutex // guards what follows, and all batches
 	closed bool
-	lines  map[string]*line // by the hook's name
+	lines  map[string]*line // by Hook.action
 }
 
 // New returns a Runner. Programs get the PATH and LANG that the agent has now.
@@ -47,7 +48,7 @@ func New(log *slog.Logger) *Runner {
 	r := &Runner{
 		Grace: defaultGrace, Units: systemBus(), log: log,
 		path: os.Getenv("PATH"), lang: os.Getenv("LANG"),
-		closing: make(chan struct{}), lines: make(map[string]*line),
+		places: make(chan struct{}, mostAtOnce), closing: make(chan struct{}), lines: make(map[string]*line),
 	}
 	if r.path == "" {
 		r.path = defaultPath
@@ -75,11 +76,22 @@ func (r *Runner) Run(ctx context.Context, h Hook, ev Event, quiet time.Duration)
 	case <-b.done:
 		res := b.result
 		res.Certs = slices.Clone(res.Certs)
-		return res, b.err
+		return res, own(b.err, h.Name)
 	case <-ctx.Done():
 		r.leave(b, seat)
 		return Result{}, fmt.Errorf("running hook %s: %w", h.Name, context.Cause(ctx))
 	}
+}
+
+// own is the error of a run as the one of its hooks sees it that has that name.
+func own(err error, hook string) error {
+	fault, ok := errors.AsType[*Error](err)
+	if !ok || fault.Hook == hook {
+		return err
+	}
+	mine := *fault
+	mine.Hook = hook
+	return &mine
 }
 
 // Close ends every run (SIGTERM, SIGKILL 2 s later) and waits until all are
@@ -107,15 +119,19 @@ func (r *Runner) execute(ctx context.Context, h Hook, events []Event) (Result, e
 	return res, err
 }
 
+func (h Hook) limit() time.Duration {
+	if h.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return h.Timeout
+}
+
 type phase func(ctx context.Context, h Hook, events []Event) error
 
 // timed runs one phase under the hook's timeout, and makes an *Error of
 // whatever error it has.
 func (r *Runner) timed(ctx context.Context, h Hook, name string, events []Event, do phase) (time.Duration, error) {
-	limit := h.Timeout
-	if limit <= 0 {
-		limit = defaultTimeout
-	}
+	limit := h.limit()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := time.Now()
@@ -140,7 +156,7 @@ func (r *Runner) test(ctx context.Context, h Hook, events []Event) error {
 	if len(h.Test) > 0 {
 		return r.command(ctx, h.Test, events)
 	}
-	return r.Units.Start(ctx, h.TestUnit)
+	return r.unit(ctx, h.TestUnit, r.Units.Start)
 }
 
 func (r *Runner) reload(ctx context.Context, h Hook, events []Event) error {
@@ -148,10 +164,14 @@ func (r *Runner) reload(ctx context.Context, h Hook, events []Event) error {
 	case len(h.Reload.Command) > 0:
 		return r.command(ctx, h.Reload.Command, events)
 	case h.Reload.PIDFile != "":
-		return signal(h.Reload.PIDFile, h.Reload.Signal)
+		return signal(h.Reload)
+	case h.Reload.HAProxy != "":
+		return exchange(ctx, h.Reload, events)
+	case h.Reload.Unit != "" && h.Reload.TryRestart:
+		return r.unit(ctx, h.Reload.Unit, r.Units.ReloadOrTryRestart)
 	case h.Reload.Unit != "":
-		return r.Units.Reload(ctx, h.Reload.Unit)
+		return r.unit(ctx, h.Reload.Unit, r.Units.Reload)
 	default:
-		return errors.New("the hook names neither a command, nor a pid file, nor a unit")
+		return errors.New("the hook names no command, no pid file, no unit and no socket of HAProxy")
 	}
 }

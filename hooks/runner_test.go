@@ -261,7 +261,7 @@ func TestAHangingProgramIsEndedWithItsWholeGroup(t *testing.T) {
 			if _, err := fmt.Sscan(read(t, out), &pid); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "the process ends", func() bool { return zombie(pid) || syscall.Kill(pid, 0) == syscall.ESRCH })
+			until(t, "the process ends", func() bool { return ended(pid) })
 		})
 	}
 }

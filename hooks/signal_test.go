@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // server starts a script that writes down each signal it gets, as a stand-in for
@@ -56,8 +57,8 @@ func TestPidFilesThatNameNoServerAreRefused(t *testing.T) {
 		}
 		return file
 	}
-	ended := exec.Command("/bin/true")
-	if err := ended.Run(); err != nil {
+	gone := exec.Command("/bin/true")
+	if err := gone.Run(); err != nil {
 		t.Fatal(err)
 	}
 	undead := exec.Command("/bin/true") // ended, and waited for by nobody until the test is over
@@ -65,7 +66,7 @@ func TestPidFilesThatNameNoServerAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = undead.Wait() })
-	until(t, "the process ends", func() bool { return zombie(undead.Process.Pid) })
+	until(t, "the process ends", func() bool { return ended(undead.Process.Pid) })
 	fifo := filepath.Join(dir, "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
@@ -82,7 +83,7 @@ func TestPidFilesThatNameNoServerAreRefused(t *testing.T) {
 		{"our own group", put("zero", "0\n"), "gets no signal from a hook"},
 		{"the first process", put("init", "1\n"), "gets no signal from a hook"},
 		{"ourselves", put("self", fmt.Sprint(os.Getpid())), "is stale: it names certvigil itself"},
-		{"a process that is gone", put("gone", fmt.Sprint(ended.Process.Pid)), "is stale: there is no process"},
+		{"a process that is gone", put("gone", fmt.Sprint(gone.Process.Pid)), "is stale: there is no process"},
 		{"a process that has ended", put("undead", fmt.Sprint(undead.Process.Pid)), "is stale: process"},
 		{"a directory", dir, "is not a regular file"},
 		{"a fifo", fifo, "is not a regular file"},
@@ -100,12 +101,96 @@ func TestPidFilesThatNameNoServerAreRefused(t *testing.T) {
 	}
 }
 
+// ended tells whether the process is gone, or nobody has waited for it yet.
+func ended(pid int) bool {
+	p, err := readProcess(pid)
+	return err != nil || p.zombie
+}
+
+// TestAPidFileOfAnotherProcess: a pid file outlives its server, and its number
+// belongs to somebody else by then.
+func TestAPidFileOfAnotherProcess(t *testing.T) {
+	log, pidFile := server(t)
+	reused := time.Now().Add(-time.Hour)
+	for _, tt := range []struct {
+		name    string
+		process string
+		written time.Time
+		want    []string // none: the signal arrives
+	}{
+		{"as old as its file", "", time.Now(), nil},
+		{"younger than its file", "", reused, []string{"is stale", "after its number had become free", `process = "sh"`}},
+		{"younger than its file, and the program is known", "sh", reused, nil},
+		{"by the program's path", "/bin/sh", reused, nil},
+		{"another program", "nginx", time.Now(), []string{"is stale: process", "not nginx"}},
+		{"another program of that name", "/usr/local/bin/sh", time.Now(), []string{"not /usr/local/bin/sh"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.Chtimes(pidFile, tt.written, tt.written); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := os.ReadFile(log)
+			how := Reload{PIDFile: pidFile, Signal: "HUP", Process: tt.process}
+			r := runner(t)
+			says(t, r.Ready(t.Context(), Hook{Reload: how}), tt.want...)
+			_, err := r.Run(t.Context(), Hook{Name: "nginx", Reload: how}, www, 0)
+			says(t, err, tt.want...)
+			if tt.want == nil {
+				until(t, "the signal arrives", func() bool { after, _ := os.ReadFile(log); return len(after) > len(before) })
+			} else if after, _ := os.ReadFile(log); len(after) > len(before) {
+				t.Errorf("it got %q", after[len(before):])
+			}
+		})
+	}
+}
+
+func TestAPidFileThatAnybodyMayWriteIsRefused(t *testing.T) {
+	_, pidFile := server(t)
+	how := Hook{Name: "nginx", Reload: Reload{PIDFile: pidFile, Signal: "HUP"}}
+	if err := os.Chmod(pidFile, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := runner(t).Run(t.Context(), how, www, 0)
+	says(t, err, "anybody may write to pid file "+pidFile, "chmod o-w")
+}
+
+// TestWhoMayWriteAPidFile: who writes it chooses who gets a signal of root's.
+func TestWhoMayWriteAPidFile(t *testing.T) {
+	_, pidFile := server(t)
+	pid, file, err := readPID(pidFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	how := Reload{PIDFile: pidFile, Signal: "HUP"}
+	const stranger = 4242
+	for _, tt := range []struct {
+		name   string
+		owners []int
+		want   []string
+	}{
+		{"root", []int{0, 0}, nil},
+		{"who the agent runs as, and the process", []int{os.Geteuid(), os.Geteuid()}, nil},
+		{"somebody else", []int{stranger, stranger}, []string{"belongs to user 4242", "chown it to root"}},
+		{"a link of somebody else's to a file of root's", []int{0, stranger}, []string{"belongs to user 4242"}},
+	} {
+		file.owners = tt.owners
+		t.Run(tt.name, func(t *testing.T) { says(t, suits(how, pid, file), tt.want...) })
+	}
+	link := pidFile + ".link"
+	if err := os.Symlink(pidFile, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, seen, err := readPID(link); err != nil || len(seen.owners) != 2 || seen.owners[1] != os.Geteuid() {
+		t.Errorf("owners of a link: %v, %v", seen.owners, err)
+	}
+}
+
 func TestAPidFileMayHaveMoreLines(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "postmaster.pid")
 	if err := os.WriteFile(file, []byte("4242\n/var/lib/postgresql\n"+strings.Repeat("x", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if pid, err := readPID(file); pid != 4242 || err != nil {
+	if pid, _, err := readPID(file); pid != 4242 || err != nil {
 		t.Errorf("readPID = %d, %v", pid, err)
 	}
 }

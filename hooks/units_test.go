@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +28,9 @@ type fakeUnits struct {
 
 func (u *fakeUnits) Reload(ctx context.Context, unit string) error {
 	return u.call(ctx, "reload "+unit)
+}
+func (u *fakeUnits) ReloadOrTryRestart(ctx context.Context, unit string) error {
+	return u.call(ctx, "reload-or-try-restart "+unit)
 }
 func (u *fakeUnits) Start(ctx context.Context, unit string) error { return u.call(ctx, "start "+unit) }
 
@@ -80,7 +86,7 @@ type fakeBus struct {
 
 func startBus(t *testing.T, result, refuse string) *fakeBus {
 	t.Helper()
-	socket := filepath.Join(t.TempDir(), "bus")
+	socket := filepath.Join(shortDir(t), "bus")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
@@ -110,6 +116,18 @@ func startBus(t *testing.T, result, refuse string) *fakeBus {
 		serving.Wait()
 	})
 	return b
+}
+
+// shortDir is for sockets: a path of more than 107 bytes is none, and t.TempDir
+// has the test's name in it.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hooks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func (b *fakeBus) serve(conn net.Conn) {
@@ -144,7 +162,7 @@ func (b *fakeBus) answer(conn net.Conn, in *bufio.Reader) {
 		switch member {
 		case "Hello":
 			b.reply(conn, call, ":1.1")
-		case "ReloadUnit", "StartUnit":
+		case "ReloadUnit", "ReloadOrTryRestartUnit", "StartUnit":
 			unit := call.Body[0].(string)
 			b.mu.Lock()
 			b.calls = append(b.calls, member+" "+unit+" "+call.Body[1].(string))
@@ -210,9 +228,13 @@ func TestWhatSystemdRefusesOrFailsIsExplained(t *testing.T) {
 		name, result, refuse string
 		want                 []string
 	}{
-		{"the job failed", "failed", "", []string{`could not reload nginx.service (job result "failed")`, "journalctl -u nginx.service"}},
-		{"the unit is not active", "invalid", "", []string{"the unit is not active"}},
-		{"the job was cancelled", "canceled", "", []string{`job result "canceled"`}},
+		{"the job failed", "failed", "", []string{`could not reload nginx.service (job result "failed")`}},
+		{"the unit was stopped meanwhile", "invalid", "", []string{"is it active?"}},
+		{"the job was skipped", "skipped", "", []string{`job result "skipped"`, "is it active?"}},
+		{"somebody stops the unit", "canceled", "", []string{`job result "canceled"`, "another job took its place"}},
+		{"systemd's own time limit", "timeout", "", []string{`job result "timeout"`, "JobTimeoutSec="}},
+		{"a unit before it failed", "dependency", "", []string{`job result "dependency"`, "that it depends on"}},
+		{"a result of a later systemd", "frozen", "", []string{`job result "frozen"`}},
 		{"polkit refuses", "", "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
 			[]string{"/etc/polkit-1/rules.d", "org.freedesktop.systemd1.manage-units", `verb "reload"`, `unit "nginx.service"`}},
 		{"the bus refuses", "", "org.freedesktop.DBus.Error.AccessDenied", []string{"/etc/polkit-1/rules.d"}},
@@ -221,6 +243,7 @@ func TestWhatSystemdRefusesOrFailsIsExplained(t *testing.T) {
 		{"anything else", "", "org.freedesktop.DBus.Error.Failed", []string{"asking systemd to reload nginx.service", "as the bus puts it"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			journalctl(t, "echo what it said")
 			startBus(t, tt.result, tt.refuse)
 			_, err := runner(t).Run(t.Context(), Hook{Name: "nginx", Reload: Reload{Unit: "nginx.service"}}, www, 0)
 			fault(t, err)
@@ -233,12 +256,112 @@ func TestWhatSystemdRefusesOrFailsIsExplained(t *testing.T) {
 	}
 }
 
+func TestAUnitIsRestartedOnlyWhereThatWasAskedFor(t *testing.T) {
+	b := startBus(t, "done", "")
+	b.unit = unit("active", false)
+	h := Hook{Name: "db", Reload: Reload{Unit: "db.service"}}
+	_, err := runner(t).Run(t.Context(), h, www, 0)
+	says(t, err, "cannot reload db.service", "ExecReload=", "try_restart = true")
+	h.Reload.TryRestart = true
+	if _, err := runner(t).Run(t.Context(), h, www, 0); err != nil {
+		t.Fatal(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if got, want := strings.Join(b.calls, ","), "ReloadOrTryRestartUnit db.service replace"; got != want {
+		t.Errorf("calls = %s, want %s", got, want)
+	}
+}
+
+// TestAUnitThatCannotBeReloadedIsNotAsked: systemd would call it a success to
+// try-restart what does not run.
+func TestAUnitThatCannotBeReloadedIsNotAsked(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		unit map[string]dbus.Variant
+		want []string
+	}{
+		{"not running", unit("inactive", true), []string{"nginx.service, which does not run (ActiveState=inactive, SubState=dead, Result=success)", "systemctl start nginx.service"}},
+		{"failed", unit("failed", true), []string{"ActiveState=failed"}},
+		{"being stopped", unit("deactivating", true), []string{"ActiveState=deactivating"}},
+		{"not there", map[string]dbus.Variant{"LoadState": dbus.MakeVariant("not-found")}, []string{"systemd knows no unit nginx.service", "systemctl list-unit-files"}},
+		{"masked", map[string]dbus.Variant{"LoadState": dbus.MakeVariant("masked")}, []string{`load state "masked"`, "systemctl unmask nginx.service"}},
+		{"a unit file that does not parse", map[string]dbus.Variant{"LoadState": dbus.MakeVariant("bad-setting")}, []string{"systemctl status nginx.service"}},
+	} {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprint(tt.name, ", try_restart ", restart), func(t *testing.T) {
+				b := startBus(t, "done", "")
+				b.unit = tt.unit
+				_, err := runner(t).Run(t.Context(), Hook{Name: "nginx", Reload: Reload{Unit: "nginx.service", TryRestart: restart}}, www, 0)
+				fault(t, err)
+				says(t, err, tt.want...)
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				if len(b.calls) > 0 {
+					t.Errorf("systemd was told to %v", b.calls)
+				}
+			})
+		}
+	}
+}
+
+// unit is what systemd says of a service.
+func unit(active string, reloads bool) map[string]dbus.Variant {
+	sub := map[string]string{"active": "running", "inactive": "dead"}[active]
+	return map[string]dbus.Variant{
+		"LoadState": dbus.MakeVariant("loaded"), "ActiveState": dbus.MakeVariant(active), "SubState": dbus.MakeVariant(sub),
+		"Result": dbus.MakeVariant("success"), "CanReload": dbus.MakeVariant(reloads),
+	}
+}
+
+// journalctl puts a program of that name into PATH, ahead of the real one.
+func journalctl(t *testing.T, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
+func TestAFailedJobIsExplainedByTheUnitsOwnLog(t *testing.T) {
+	asked := filepath.Join(t.TempDir(), "asked")
+	for _, tt := range []struct {
+		name, script string
+		want         []string
+	}{
+		{"it said why", `echo "$@" >> ` + asked + `; echo 'nginx: [emerg] unknown directive "nonsense"'; echo 'nginx: configuration file test failed'`,
+			[]string{`(ActiveState=active, SubState=running, Result=success): nginx: [emerg] unknown directive "nonsense"; nginx: configuration file test failed`}},
+		{"only systemd said something", `case "$*" in *--unit=nginx.service*) echo "Failed to execute /sbin/nginx" ;; esac`, []string{": Failed to execute /sbin/nginx"}},
+		{"a key among it", `echo '-----BEGIN PRIVATE KEY-----'; echo MIIsecret; echo '-----END PRIVATE KEY-----'`, []string{keyRemoved}},
+		{"it can't be read", `echo "No journal files were opened due to insufficient permissions." >&2; exit 1`, []string{"its log can't be quoted", "insufficient permissions"}},
+		{"nothing is to be seen", "exit 0", []string{"its log can't be quoted: there is no line", "systemd-journal"}},
+		{"it hangs", "sleep 60", []string{"its log can't be quoted: journalctl gave no answer in time"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			journalctl(t, tt.script)
+			b := startBus(t, "failed", "")
+			b.unit = unit("active", true)
+			_, err := runner(t).Run(t.Context(), Hook{Name: "nginx", Reload: Reload{Unit: "nginx.service"}}, www, 0)
+			fault(t, err)
+			says(t, err, append(tt.want, `hook nginx: reload: systemd could not reload nginx.service (job result "failed")`)...)
+			if strings.Contains(err.Error(), "MIIsecret") {
+				t.Errorf("a key is quoted: %v", err)
+			}
+		})
+	}
+	if args := read(t, asked); !regexp.MustCompile(`^--quiet --no-pager --output=cat --lines=5 --since=@\d+ _SYSTEMD_UNIT=nginx.service\n$`).MatchString(args) {
+		t.Errorf("journalctl was asked for %q", args)
+	}
+}
+
 func TestAJobThatNeverEndsIsATimeout(t *testing.T) {
+	journalctl(t, "echo still waiting for workers")
 	startBus(t, "", "")
 	h := Hook{Name: "nginx", Timeout: 300 * time.Millisecond, Reload: Reload{Unit: "nginx.service"}}
 	_, err := runner(t).Run(t.Context(), h, www, 0)
-	if f := fault(t, err); !f.TimedOut {
-		t.Errorf("got %v, want a timeout", err)
+	if f := fault(t, err); !f.TimedOut || f.Output != "still waiting for workers" {
+		t.Errorf("got %+v, want a timeout", f)
 	}
 }
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # deps.sh COMMAND...: sees to it that these programs are here, before make needs
 # them. What is missing is installed with apt-get, as root or through sudo; what
-# is there is left alone. nginx is neither started nor enabled by it. Go is
-# never installed: it has to be put there by hand.
+# is there is left alone. No server is started or enabled by it. Go is never
+# installed: it has to be put there by hand.
 set -eu
 
 go_wanted=1.26
@@ -28,7 +28,13 @@ package_of() { # COMMAND: the Debian package that brings it
 	gcc) echo gcc libc6-dev ;;
 	unshare | setpriv | nsenter) echo util-linux ;;
 	systemd-analyze) echo systemd ;;
-	nginx | mmdebstrap | shellcheck | git | openssl) echo "$1" ;;
+	nginx | haproxy | mmdebstrap | shellcheck | git | openssl | postfix | slapd | vsftpd | prosody) echo "$1" ;;
+	imap-login | pop3-login | lmtp | managesieve-login) # of Dovecot
+		name=${1%-login}
+		echo "dovecot-${name}d"
+		;;
+	postgres) echo postgresql ;;
+	mariadbd) echo mariadb-server-core ;;
 	*)
 		say "no package is known for $1"
 		exit 64
@@ -75,17 +81,23 @@ install_packages() {
 	as_root apt-get -o DPkg::Lock::Timeout=120 update -qq
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -qq -y --no-install-recommends "$@" >/dev/null
 	release_services
-	case " $* " in
-	*" nginx "*)
-		as_root systemctl disable nginx.service >/dev/null 2>&1 || true
-		say "nginx is installed for the tests; its service was not started, and does not start at boot"
-		;;
-	esac
+	for package; do
+		case $package in
+		dovecot-*) unit=dovecot ;;
+		nginx | haproxy | postfix | postgresql | slapd | vsftpd | prosody) unit=$package ;;
+		*) continue ;;
+		esac
+		as_root systemctl disable "$unit.service" >/dev/null 2>&1 || true
+		say "$package is installed for the tests; its service was not started, and does not start at boot"
+	done
 }
 
 check_go
-# /usr/sbin is not in the PATH of a user, and nginx is there.
-PATH=$PATH:/usr/sbin:/sbin
+# Servers are where the PATH of a user does not lead.
+PATH=$PATH:/usr/sbin:/sbin:/usr/lib/dovecot
+for dir in /usr/lib/postgresql/*/bin; do
+	PATH=$PATH:$dir
+done
 missing=
 for command; do
 	# shellcheck disable=SC2046 # several packages are several words

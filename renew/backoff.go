@@ -44,6 +44,18 @@ func Backoff(now time.Time, do Do, count int, c *Cert, f *Facts) time.Duration {
 	return min(wait, longest)
 }
 
+// soon is how long a hook waits that asks to be run again soon, each time.
+const soon = 5 * time.Second
+
+// Soon returns how long to wait for a hook that asked to be run again soon: no
+// longer the more often it does.
+func Soon(c *Cert, f *Facts) time.Duration {
+	if slack := Slack(c, f); slack > 0 {
+		return min(soon, max(shortest, slack/slackPortion))
+	}
+	return soon
+}
+
 // Hurried bounds the wait after a renewal that failed at the CA itself, and at no
 // name, by an eighth of what is left of the certificate: a CA that was down for
 // all of the slack and comes back on the last day is found in time. A name that

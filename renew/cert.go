@@ -29,20 +29,21 @@ type Fraction float64
 
 // Cert is one certificate as the configuration asks for it.
 type Cert struct {
-	Name         string     // the block's label; also the folder's name in the state directory
-	Names        []string   // identifiers as ParseName returns them; at least one, no duplicates
-	Issuers      []Issuer   // in order of preference; at least one
-	Solver       string     // which solver answers the challenges, as "type.name"
-	KeyType      KeyType    //
-	ReuseKey     bool       // keep the key of the version before
-	LifetimeLeft Fraction   // renew when this much of the lifetime is left; zero means the default
-	ARI          bool       // ask the CA when to renew (RFC 9773)
-	Rescue       bool       // rather without a name that does not validate than not at all
-	Window       Window     // when renewals are wanted that can wait; zero means any time
-	OnChange     OnChange   // what is done about a pair that someone else puts in place; empty means Adopting
-	Outputs      []Output   // the operator's own paths, beside live/<name>
-	Hooks        []string   // run in this order after an install
-	Endpoints    []Endpoint // what must serve it; none means that nobody proves it
+	Name         string            // the block's label; also the folder's name in the state directory
+	Names        []string          // identifiers as ParseName returns them; at least one, no duplicates
+	Issuers      []Issuer          // in order of preference; at least one
+	Solver       string            // which solver answers the challenges, as "type.name"
+	KeyType      KeyType           //
+	ReuseKey     bool              // keep the key of the version before
+	LifetimeLeft Fraction          // renew when this much of the lifetime is left; zero means the default
+	ARI          bool              // ask the CA when to renew (RFC 9773)
+	Rescue       bool              // rather without a name that does not validate than not at all
+	Window       Window            // when renewals are wanted that can wait; zero means any time
+	OnChange     OnChange          // what is done about a pair that someone else puts in place; empty means Adopting
+	Outputs      []Output          // the operator's own paths, beside live/<name>
+	Hooks        []string          // run in this order after an install
+	HookWindows  map[string]Window // when a hook is wanted that can wait; one that is not here, at any time
+	Endpoints    []Endpoint        // what must serve it; none means that nobody proves it
 }
 
 // Issuer is what the core needs to know of a CA.
@@ -92,13 +93,6 @@ func (o Output) Paths() []string {
 		}
 	}
 	return slices.DeleteFunc(all, func(p string) bool { return p == "" })
-}
-
-// Endpoint is an address at which the certificate must be seen.
-type Endpoint struct {
-	Address  string   // host:port; every address that the host resolves to is tried
-	Protocol string   // "tls"
-	Names    []string // the names to ask for; empty means every name of the certificate
 }
 
 // Set identifies the exact set of names that the certificate covers, in

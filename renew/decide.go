@@ -107,7 +107,7 @@ func (p Placed) Place(now time.Time, n int) Placed {
 	}
 }
 
-func deployRule(_ time.Time, c *Cert, f *Facts) (Step, bool) {
+func deployRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	if !inPlace(f) {
 		return Step{}, false
 	}
@@ -116,8 +116,7 @@ func deployRule(_ time.Time, c *Cert, f *Facts) (Step, bool) {
 		if !hookPending(h, f) {
 			continue
 		}
-		s := retried(Step{Do: Deploy, Reason: HookPending}, f.Journal.Hooks[h].Trouble, f.Journal.Request)
-		if first.Do == "" || s.At.Before(first.At) {
+		if s := hookStep(now, h, c, f); first.Do == "" || s.At.Before(first.At) {
 			first = s
 		}
 	}
@@ -127,17 +126,28 @@ func deployRule(_ time.Time, c *Cert, f *Facts) (Step, bool) {
 	if !reloadInVain(c, f) {
 		return Step{}, false
 	}
-	again := retried(Step{Do: Deploy, Reason: NotServed}, f.Journal.Verify, f.Journal.Request)
 	for _, h := range c.Hooks {
-		again = retried(again, f.Journal.Hooks[h].Trouble, f.Journal.Request)
+		if s := inHookWindow(now, h, c, f, againInVain(c, f)); first.Do == "" || s.At.Before(first.At) {
+			first = s
+		}
 	}
-	return again, true
+	return first, true
+}
+
+// againInVain returns when all hooks are to run again that ran in vain.
+func againInVain(c *Cert, f *Facts) Step {
+	s := retried(Step{Do: Deploy, Reason: NotServed}, f.Journal.Verify, f.Journal.Request)
+	for _, h := range c.Hooks {
+		s = retried(s, f.Journal.Hooks[h].Trouble, f.Journal.Request)
+	}
+	return s
 }
 
 // DueHooks lists the hooks that a deploy step runs at now, in the order of the
 // configuration: those that have not acknowledged and may be tried again, or
 // all of them where every one has acknowledged and the endpoints still answer
-// with something else: an exit code of 0 proves nothing.
+// with something else: an exit code of 0 proves nothing. One whose window is to
+// be waited for is not due.
 func DueHooks(now time.Time, c *Cert, f *Facts) []string {
 	var due []string
 	pending := false
@@ -146,12 +156,17 @@ func DueHooks(now time.Time, c *Cert, f *Facts) []string {
 			continue
 		}
 		pending = true
-		if s := retried(Step{}, f.Journal.Hooks[h].Trouble, f.Journal.Request); !s.At.After(now) {
+		if s := hookStep(now, h, c, f); !s.At.After(now) {
 			due = append(due, h)
 		}
 	}
-	if !pending && reloadInVain(c, f) {
-		return c.Hooks
+	if pending || !reloadInVain(c, f) {
+		return due
+	}
+	for _, h := range c.Hooks {
+		if s := inHookWindow(now, h, c, f, againInVain(c, f)); !s.At.After(now) {
+			due = append(due, h)
+		}
 	}
 	return due
 }
@@ -202,6 +217,12 @@ func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	again, any := Step{Do: Verify, Reason: ProofDue}, false
 	for p := range LiveProofs(c, f) {
 		any = true
+		if at, ok := lookAgain(now, p, c, f); ok {
+			if again.At.IsZero() || at.Before(again.At) {
+				again.At = at
+			}
+			continue
+		}
 		switch {
 		case p.CheckedAt.IsZero(), lost && p.Served:
 			return retried(Step{Do: Verify, Reason: NotProved}, f.Journal.Verify, f.Journal.Request), true
@@ -287,14 +308,6 @@ func proofOf(f *Facts, address, name string, place int) Proof {
 		}
 	}
 	return Proof{Address: address, Name: name}
-}
-
-// NamesOr returns the names to ask the endpoint for: its own, or all.
-func (e Endpoint) NamesOr(all []string) []string {
-	if len(e.Names) > 0 {
-		return e.Names
-	}
-	return all
 }
 
 func later(a, b time.Time) time.Time {

@@ -391,6 +391,9 @@ func TestDueHooks(t *testing.T) {
 	}
 }
 
+// anyNight is a window for the hook of wantCert.
+var anyNight = map[string]Window{"nginx": {text: "02:00-05:00", zone: time.UTC, spans: []span{{2 * 3600, 3 * 3600}, {daySeconds + 2*3600, 3 * 3600}}}}
+
 // TestDecideIsTotal throws random facts at Decide: whatever they are, it gives
 // a step that is not in the past, gives it again for the same facts, and never
 // issues before a time that the CA named.
@@ -413,6 +416,12 @@ func TestDecideIsTotal(t *testing.T) {
 		f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: rnd.IntN(3), RanAt: at(), Trouble: trouble()}
 		f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: rnd.IntN(3), Served: maybe(), Unverifiable: maybe(), CheckedAt: at()}
 		f.Journal.Request = Request{At: at(), Force: maybe()}
+		if maybe() {
+			c.HookWindows, f.Held.Reason = anyNight, Lifetime
+			rec := f.Journal.Hooks["nginx"]
+			rec.NotAfter = at()
+			f.Journal.Hooks["nginx"] = rec
+		}
 		if maybe() {
 			f.Standings = []Standing{{HoldUntil: at()}}
 		}

@@ -56,7 +56,7 @@ func (v Verdict) Reason() Reason {
 const (
 	attentionGone  = 0.25
 	criticalGone   = 0.50
-	patientTries   = 3 // failures to issue that pass without a word while there is slack
+	patientTries   = 3 // failures to issue that pass without a word while there is slack; and of hooks that ask to be run again
 	expiringLately = 0.5
 )
 
@@ -187,9 +187,13 @@ func deployHealth(now time.Time, c *Cert, f *Facts) []Finding {
 		found = append(found, Finding{Attention, StateUnwritable, f.Unwritten})
 	}
 	for _, h := range c.Hooks {
-		if t := f.Journal.Hooks[h].Trouble; t.Count > 0 {
+		// One that asks to be run again soon is busy, and not failing yet.
+		if t := f.Journal.Hooks[h].Trouble; t.Count > 0 && (t.Class != Transient || t.Count >= patientTries) {
 			found = append(found, Finding{Attention, HookFailing, h + ": " + t.Message})
 		}
+	}
+	for _, w := range HookWaits(now, c, f) {
+		found = append(found, Finding{OK, WindowShut, fmt.Sprintf("hook %s waits for its window %q, which opens %s", w.Hook, w.Window, w.Until.UTC().Format(time.RFC3339))})
 	}
 	return found
 }
@@ -198,10 +202,13 @@ func deployHealth(now time.Time, c *Cert, f *Facts) []Finding {
 func proofHealth(now time.Time, c *Cert, f *Facts) []Finding {
 	var found []Finding
 	for p := range LiveProofs(c, f) {
+		if p.Untrusted != "" {
+			found = append(found, Finding{Attention, UntrustedRoot, p.Where() + ": " + p.Untrusted})
+		}
 		if p.Served || p.CheckedAt.IsZero() {
 			continue
 		}
-		where := p.Address + " for " + p.Name + ": " + p.Error
+		where := p.Where() + ": " + p.Error
 		if p.Unverifiable {
 			found = append(found, Finding{Attention, Unverifiable, where})
 			continue

@@ -54,6 +54,7 @@ func TestHealth(t *testing.T) {
 			f.Journal.Proofs[0].Served, f.Journal.Proofs[0].Unverifiable = false, true
 		}, Attention, Unverifiable},
 		{"an unknown root", soon, func(c *Cert, f *Facts) { f.Held.Untrusted = true }, Attention, UntrustedRoot},
+		{"a root that the endpoint's clients don't know", soon, func(c *Cert, f *Facts) { f.Journal.Proofs[0].Untrusted = "unknown" }, Attention, UntrustedRoot},
 		{"no endpoint is nobody's alarm", soon, func(c *Cert, f *Facts) { c.Endpoints = nil }, OK, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

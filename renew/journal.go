@@ -71,21 +71,24 @@ type Trouble struct {
 
 // HookRecord is what is known of one hook of one certificate.
 type HookRecord struct {
-	Acknowledged int       `json:"acknowledged"`  // the version that it last returned 0 for
-	RanAt        time.Time `json:"ran_at"`        // when it was started for that
-	Saw          string    `json:"saw,omitempty"` // Facts.Seen then
+	Acknowledged int       `json:"acknowledged"`                 // the version that it last returned 0 for
+	RanAt        time.Time `json:"ran_at"`                       // when it was started for that
+	Saw          string    `json:"saw,omitempty"`                // Facts.Seen then
+	Fingerprint  string    `json:"fingerprint_sha256,omitempty"` // of that version
+	NotAfter     time.Time `json:"not_after,omitzero"`           // the end of that version; zero, as the fingerprint, where it was not noted
 	Trouble      Trouble   `json:"trouble,omitzero"`
 }
 
 // Proof is what one endpoint answered for one name.
 type Proof struct {
 	Address      string    `json:"address"`
-	Name         string    `json:"name"`
+	Name         string    `json:"name"`    // that was asked for; empty without SNI
 	Version      int       `json:"version"` // the version looked for
 	Served       bool      `json:"served"`
 	Unverifiable bool      `json:"unverifiable,omitempty"` // no handshake could be made
 	Fingerprint  string    `json:"fingerprint_sha256,omitempty"`
-	NotAfter     time.Time `json:"not_after,omitzero"` // of the leaf that was served
+	NotAfter     time.Time `json:"not_after,omitzero"`  // of what was served: the leaf, or an intermediate that ends before it
+	Untrusted    string    `json:"untrusted,omitempty"` // why the endpoint's clients do not trust what was served
 	Error        string    `json:"error,omitempty"`
 	CheckedAt    time.Time `json:"checked_at"`
 }

@@ -42,7 +42,12 @@ func Promises(now time.Time, c *Cert, f *Facts, busy time.Duration) []Promise {
 		hooks := pendingHooks(c, f)
 		if s.Do == Deploy && len(hooks) > 0 {
 			for _, h := range hooks {
-				p.Hook, p.Due = h, deployDue(now, h, f)
+				p.Hook, p.Due = h, deployDue(now, h, c, f)
+				// Since when a window is open leaves no date: since the opening after a
+				// time at which it was shut.
+				if s := hookStep(now.Add(-p.Grace), h, c, f); s.Reason == WindowShut {
+					p.Due = later(p.Due, earlier(s.At, now))
+				}
 				all = append(all, p)
 			}
 			continue
@@ -146,11 +151,11 @@ func issueSince(now time.Time, s Step, c *Cert, f *Facts) time.Time {
 }
 
 // deployDue returns when a pending hook is to be run, or since when.
-func deployDue(now time.Time, hook string, f *Facts) time.Time {
-	t := f.Journal.Hooks[hook].Trouble
-	if s := retried(Step{}, t, f.Journal.Request); s.At.After(now) {
+func deployDue(now time.Time, hook string, c *Cert, f *Facts) time.Time {
+	if s := hookStep(now, hook, c, f); s.At.After(now) {
 		return s.At
 	}
+	t := f.Journal.Hooks[hook].Trouble
 	at := latest(f.Held.IssuedAt, f.ConfiguredAt, f.ChangedAt, f.Journal.Placed.At, t.resumes(f.Journal.Request))
 	return earlier(at, now)
 }
@@ -178,7 +183,10 @@ func verifySince(now time.Time, why Reason, c *Cert, f *Facts) time.Time {
 	var first time.Time // of the proofs, whichever is the first to be due
 	for p := range LiveProofs(c, f) {
 		at := latest(p.CheckedAt, j.Verify.resumes(j.Request))
+		again, waits := lookAgain(now, p, c, f)
 		switch {
+		case waits:
+			at = again
 		case p.Served && f.ChangedAt.After(p.CheckedAt) && !f.ChangedAt.After(now):
 			at = f.ChangedAt
 		case p.Served:

@@ -216,12 +216,15 @@ func TestEveryStepAheadIsAPromise(t *testing.T) {
 		f.Held.N, f.Newest.N, f.Live = rnd.IntN(3), rnd.IntN(4), rnd.IntN(3)
 		f.Journal.Install, f.Journal.Verify, f.Journal.Advise = trouble(), trouble(), trouble()
 		for _, h := range c.Hooks {
-			f.Journal.Hooks[h] = HookRecord{Acknowledged: rnd.IntN(3), RanAt: at(), Trouble: trouble()}
+			f.Journal.Hooks[h] = HookRecord{Acknowledged: rnd.IntN(3), RanAt: at(), NotAfter: at(), Trouble: trouble()}
 		}
 		f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: rnd.IntN(3), Served: maybe(), Unverifiable: maybe(), CheckedAt: at()}
 		f.Journal.Request = Request{At: at(), Force: maybe()}
 		f.ConfiguredAt, f.Standings, f.ChangedAt = at(), []Standing{{HoldUntil: at()}, {HoldUntil: at()}}, at()
 		f.failed(trouble())
+		if maybe() {
+			c.HookWindows, f.Held.Reason = anyNight, Lifetime
+		}
 		all := Promises(now, &c, &f, testBusy)
 		for _, s := range Ahead(now, &c, &f) {
 			var first time.Time

@@ -47,7 +47,7 @@ const (
 	BackingOff  Reason = "backing-off"  // it failed; the next try is set
 	Braked      Reason = "braked"       // too many issued for these names already
 	ClockBehind Reason = "clock-behind" // this host's clock is before the newest certificate, or the program
-	WindowShut  Reason = "window"       // moved to when the operator wants renewals
+	WindowShut  Reason = "window"       // moved to when the operator wants it
 )
 
 // What else Health reports.

@@ -145,6 +145,55 @@ func TestAHookThatPrintsAQuarterOfAGigabyteCostsNoMemory(t *testing.T) {
 	}
 }
 
+// reloadBy puts another way of reload into the configuration than a command.
+func (h *host) reloadBy(body string) {
+	h.t.Helper()
+	h.cfg.Reload = []string{"nobody-runs-this"}
+	h.write()
+	text, err := os.ReadFile(h.config)
+	must(h.t, err)
+	h.replace(strings.Replace(string(text), `command = ["nobody-runs-this"]`, body, 1))
+}
+
+func TestNginxIsReloadedByASignalToTheProcessOfItsPidFile(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, setup{})
+	h.reloadBy(fmt.Sprintf("pid_file = %q\nsignal = \"HUP\"\nprocess = \"nginx\"", h.path("nginx/nginx.pid")))
+	h.start()
+	h.served("www", 2)
+
+	// The number is another program's by now.
+	h.reloadBy(fmt.Sprintf("pid_file = %q\nsignal = \"HUP\"\nprocess = \"apache2\"", h.path("nginx/nginx.pid")))
+	h.hangUp()
+	h.await("configuration loaded", "")
+	h.request("www")
+	if m := h.failing(1); !strings.Contains(m, "nginx, not apache2") {
+		t.Errorf("message %q", m)
+	}
+}
+
+// TestAReloadThatKillsTheServerIsToldOf, and is not repeated: a reload starts no
+// server.
+func TestAReloadThatKillsTheServerIsToldOf(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, setup{lifetime: 10 * time.Minute})
+	h.cfg.Test = nil
+	h.cfg.Reload = h.script("hook", "echo run >>"+h.path("runs")+"; kill -TERM $(cat "+h.path("nginx/nginx.pid")+")")
+	h.write()
+	h.start()
+	h.sick("deployed", "unverifiable")
+	h.until("the endpoint is looked at again", func() bool { c := h.cert("www"); return c.Failure != nil && c.Failure.Count >= 3 })
+	if runs, err := os.ReadFile(h.path("runs")); err != nil || string(runs) != "run\n" {
+		t.Errorf("the hook ran: %q, %v", runs, err)
+	}
+	_ = h.nginx.Stop() // what is left of it
+	must(t, h.nginx.Start(t.Context()))
+	h.served("www", 1)
+	if n := h.ca.Orders(); n != 1 {
+		t.Errorf("%d orders for one certificate", n)
+	}
+}
+
 // peak is the most memory that the agent's process ever had, in KiB.
 func (h *host) peak() (kb int) {
 	h.t.Helper()

@@ -82,7 +82,16 @@ func (s simulation) run(ctx context.Context, g *globals, w io.Writer) error {
 		fmt.Fprintf(w, "With a second issuer for every certificate: %d lapses in place of %d.\n",
 			len(with.Harm)+len(with.Lapses), len(r.Harm)+len(r.Lapses))
 	}
-	if bad := append(slices.Clone(r.Harm), r.Unheard...); len(bad) > 0 {
+	bad := append(slices.Clone(r.Harm), r.Unheard...)
+	if prompt, ok := withoutWindows(fleet); ok {
+		at := prompt.Run(ctx, nil)
+		fmt.Fprintf(w, "Without the windows of hooks: %d lapses in place of %d.\n",
+			len(at.Harm)+len(at.Lapses), len(r.Harm)+len(r.Lapses))
+		if len(bad) > 0 && ctx.Err() == nil && at.Good() {
+			return &exit{exitAttention, errors.New("waiting for the windows of hooks costs lapses: let them open more often, or renew earlier (lifetime_left)")}
+		}
+	}
+	if len(bad) > 0 {
 		fmt.Fprintln(w, "\nThe first of these, shrunk:")
 		fate := fleet.History(bad[0].Seed, bad[0].Host)
 		sim.Tell(w, sim.Shrink(fate, fleet.Options, sim.Harmed, simulatedTries), fleet.Options, simulatedLines)
@@ -135,6 +144,20 @@ func withSpare(f sim.Fleet) (sim.Fleet, bool) {
 		if lacks(c) {
 			f.Own.Certs[i].Issuers = append(slices.Clip(c.Issuers), renew.Issuer{Name: "another"})
 		}
+	}
+	return f, true
+}
+
+// withoutWindows is the fleet with hooks that wait for nothing; false where none
+// waits.
+func withoutWindows(f sim.Fleet) (sim.Fleet, bool) {
+	waits := func(c renew.Cert) bool { return len(c.HookWindows) > 0 }
+	if !slices.ContainsFunc(f.Own.Certs, waits) {
+		return f, false
+	}
+	f.Own.Certs = slices.Clone(f.Own.Certs)
+	for i := range f.Own.Certs {
+		f.Own.Certs[i].HookWindows = nil
 	}
 	return f, true
 }

@@ -129,7 +129,7 @@ func next(now time.Time, c agent.CertReport) string {
 // printFindings says what is the matter with c, and with which endpoint.
 func printFindings(w io.Writer, c agent.CertReport) {
 	for _, f := range c.Findings {
-		if f.Level == renew.OK && f.Reason != renew.NobodyProves {
+		if f.Level == renew.OK && f.Reason != renew.NobodyProves && f.Reason != renew.WindowShut {
 			continue
 		}
 		fmt.Fprintf(w, "\n%s: %s: %s\n", c.Name, f.Reason, f.Detail)

@@ -175,7 +175,7 @@ mkdir -p /etc/systemd/system/certvigil.service.d
 cat >/etc/systemd/system/certvigil.service.d/local.conf <<'END'
 [Service]
 ReadWritePaths=-/etc/nginx/tls
-SupplementaryGroups=www-data
+SupplementaryGroups=www-data systemd-journal
 LoadCredential=eab:/etc/certvigil/credentials/eab
 END
 systemctl daemon-reload
@@ -375,6 +375,67 @@ check "nginx test: passes without it" systemctl start certvigil-nginx-test.servi
 systemctl stop nginx.service
 check "nginx test: passes where nginx does not run" systemctl start certvigil-nginx-test.service
 systemctl start nginx.service
+
+# ---- a unit that does not reload says why ----
+
+failed_saying() { cert "$1" .failure.message | grep -qF -- "$2"; } # CERTIFICATE TEXT
+mkdir -p /etc/systemd/system/nginx.service.d
+cat >/etc/systemd/system/nginx.service.d/broken.conf <<'END'
+[Service]
+ExecReload=
+ExecReload=/bin/sh -c 'echo the workers are on strike >&2; exit 7'
+END
+systemctl daemon-reload
+eventually 90 "failed reload: the unit's own words" failed_saying www 'the workers are on strike'
+check "failed reload: the job's result" failed_saying www 'could not reload nginx.service (job result "failed")'
+check "failed reload: the unit's state" failed_saying www 'ActiveState=active, SubState=running'
+rm /etc/systemd/system/nginx.service.d/broken.conf
+systemctl daemon-reload
+eventually 60 "failed reload: mended, and served" served www www.test
+systemctl stop nginx.service
+eventually 90 "stopped server: says so" failed_saying www 'nginx.service, which does not run (ActiveState=inactive, SubState=dead'
+check "stopped server: it was not started" is inactive systemctl is-active nginx.service
+systemctl start nginx.service
+eventually 60 "stopped server: started, and served" served www www.test
+
+# One that can only be restarted, which is for who asks for it.
+printf '[Service]\nExecStart=/bin/sleep infinity\n' >/etc/systemd/system/db.service
+systemctl daemon-reload
+systemctl start db.service
+db_hook() { # MORE
+  cat >/etc/certvigil/conf.d/db.hcl <<END
+hook "db" {
+  reload {
+    unit = "db.service"
+    $1
+  }
+}
+certificate "db" {
+  names = ["db.test"]
+  hooks = [hook.db]
+}
+END
+  systemctl reload certvigil.service
+}
+db_pid=$(property MainPID db.service)
+db_hook ''
+eventually 60 "restart: not unless asked for" failed_saying db 'has no ExecReload='
+check "restart: nothing was restarted" is "$db_pid" property MainPID db.service
+db_hook 'try_restart = true'
+eventually 60 "restart: polkit has to allow it" failed_saying db 'verb "reload-or-try-restart" and unit "db.service"'
+cat >/etc/polkit-1/rules.d/49-certvigil-local.rules <<'END'
+polkit.addRule(function (action, subject) {
+    if (action.id === "org.freedesktop.systemd1.manage-units" && subject.user === "certvigil" &&
+        action.lookup("unit") === "db.service" && action.lookup("verb") === "reload-or-try-restart") {
+        return polkit.Result.YES;
+    }
+});
+END
+eventually 90 "restart: done" deployed db
+refused "restart: by another process" is "$db_pid" property MainPID db.service
+rm /etc/certvigil/conf.d/db.hcl /etc/polkit-1/rules.d/49-certvigil-local.rules
+systemctl reload certvigil.service
+systemctl stop db.service
 
 # ---- upgrade ----
 

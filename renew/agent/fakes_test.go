@@ -192,15 +192,16 @@ func (h *host) Prove(ctx context.Context, e renew.Endpoint, names []string, vers
 	var out []renew.Proof
 	for _, n := range names {
 		p := renew.Proof{Address: e.Address, Name: n, Version: version, Fingerprint: fmt.Sprintf("%s-%d", name, h.serving[name])}
+		kind := want.KeyType
 		for _, v := range h.versions[name] {
 			if v.N == h.serving[name] {
-				p.NotAfter = v.NotAfter
+				p.NotAfter, kind = v.NotAfter, v.KeyType
 			}
 		}
 		if h.down {
 			p.Fingerprint, p.NotAfter, p.Unverifiable = "", time.Time{}, true
 		}
-		if p.Served = p.Fingerprint == want.Fingerprint; !p.Served {
+		if p.Served = p.Fingerprint == want.Fingerprint && kind == want.KeyType; !p.Served {
 			p.Error = "serves " + p.Fingerprint
 		}
 		out = append(out, p)

@@ -52,7 +52,9 @@ func (a *Agent) blocks(now time.Time, e *entry) bool {
 		return false
 	}
 	for _, other := range a.entries {
-		shared := func(h string) bool { return slices.Contains(e.cert.Hooks, h) }
+		shared := func(h string) bool {
+			return slices.ContainsFunc(e.cert.Hooks, func(own string) bool { return own == h || a.config.Hooks[own].Same(a.config.Hooks[h]) })
+		}
 		if other != e && slices.ContainsFunc(other.cert.Hooks, shared) && renew.Blocked(now, &other.cert, &other.facts) {
 			return true
 		}

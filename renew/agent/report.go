@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -60,13 +61,15 @@ type FailureReport struct {
 
 // HookReport is one hook of one certificate.
 type HookReport struct {
-	Name         string `json:"name"`
-	Acknowledged int    `json:"acknowledged"`
-	LastError    string `json:"last_error"`
+	Name         string    `json:"name"`
+	Acknowledged int       `json:"acknowledged"`
+	LastError    string    `json:"last_error"`
+	WaitsUntil   time.Time `json:"waits_until,omitzero"` // when its window opens, where it waits for that
 }
 
-// EndpointReport is what one endpoint answered for one name. CheckedAt is zero
-// where it was not asked for this version yet.
+// EndpointReport is what one endpoint answered for one name, which is empty where
+// it is asked for none. CheckedAt is zero where it was not asked for this version
+// yet.
 type EndpointReport struct {
 	Address      string    `json:"address"`
 	Name         string    `json:"name"`
@@ -75,6 +78,7 @@ type EndpointReport struct {
 	Fingerprint  string    `json:"fingerprint_sha256"`
 	NotAfter     time.Time `json:"not_after"`
 	CheckedAt    time.Time `json:"checked_at"`
+	Untrusted    string    `json:"untrusted,omitempty"`
 	Error        string    `json:"error"`
 }
 
@@ -143,10 +147,13 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 		rec := f.Journal.Hooks[h]
 		r.Hooks = append(r.Hooks, HookReport{Name: h, Acknowledged: rec.Acknowledged, LastError: rec.Trouble.Message})
 	}
+	for _, w := range renew.HookWaits(now, &c, &f) {
+		r.Hooks[slices.Index(c.Hooks, w.Hook)].WaitsUntil = w.Until
+	}
 	for p := range renew.LiveProofs(&c, &f) {
 		r.Endpoints = append(r.Endpoints, EndpointReport{
 			Address: p.Address, Name: p.Name, Served: p.Served, Unverifiable: p.Unverifiable,
-			Fingerprint: p.Fingerprint, NotAfter: p.NotAfter, CheckedAt: p.CheckedAt, Error: p.Error,
+			Fingerprint: p.Fingerprint, NotAfter: p.NotAfter, CheckedAt: p.CheckedAt, Untrusted: p.Untrusted, Error: p.Error,
 		})
 	}
 	return r

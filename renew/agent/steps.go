@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/probe"
 )
@@ -138,60 +136,6 @@ func (j *job) install(ctx context.Context) {
 	}
 }
 
-// Hooks of certificates that change together run once: a reload waits until
-// nothing joined it for this long. It shrinks with the lifetime, and with what
-// is left of the certificate that is still served.
-const (
-	quietTime    = 2 * time.Second
-	quietPortion = 60
-	endPortion   = 20
-)
-
-func (j *job) quiet() time.Duration {
-	quiet := min(quietTime, j.facts.Held.Lifetime()/quietPortion)
-	for _, p := range j.facts.Journal.Proofs {
-		if !p.NotAfter.IsZero() {
-			quiet = min(quiet, max(0, p.NotAfter.Sub(j.clock())/endPortion))
-		}
-	}
-	return quiet
-}
-
-// deploy runs the hooks that are due, one after the other; one that fails does
-// not stop the next.
-func (j *job) deploy(ctx context.Context) {
-	live := j.parts.Store.LiveDir(j.cert.Name)
-	event := hooks.Event{
-		Cert: j.cert.Name, Names: j.cert.Names, Version: j.facts.Live, Dir: live,
-		Fullchain: filepath.Join(live, "fullchain.pem"), Key: filepath.Join(live, "privkey.pem"),
-		Fingerprint: j.facts.Held.Fingerprint, Reason: string(j.step.Reason),
-	}
-	for _, name := range renew.DueHooks(j.now, &j.cert, &j.facts) {
-		ran := j.clock()
-		res, err := j.parts.Runner.Run(ctx, j.hooks[name], event, j.quiet())
-		j.record(func(n *renew.Journal) {
-			rec := n.Hooks[name]
-			if err != nil {
-				j.failAs(ctx, n, &rec.Trouble, hookFailure(err))
-			} else {
-				rec = renew.HookRecord{Acknowledged: event.Version, RanAt: ran, Saw: j.facts.Seen}
-			}
-			n.Hooks = with(n.Hooks, name, rec)
-		})
-		if err != nil {
-			continue
-		}
-		if res.Test > 0 {
-			j.log.Info("hook tested", "hook", name, "took", res.Test.Round(time.Millisecond))
-		}
-		j.log.Info("hook acknowledged", "hook", name, "version", event.Version, "took", res.Reload.Round(time.Millisecond))
-	}
-}
-
-func hookFailure(err error) error {
-	return &renew.Failure{Class: renew.Local, Err: err}
-}
-
 // How long a proof waits for the new certificate to appear. nginx with 5,000
 // server blocks takes 7 s to begin; a look without a reload before it needs
 // only patience for a hiccup.
@@ -212,7 +156,7 @@ func (j *job) patience() time.Duration {
 }
 
 func (j *job) verify(ctx context.Context) {
-	want := probe.Want{Fingerprint: j.facts.Held.Fingerprint, ChainDigest: j.facts.Held.ChainDigest}
+	want := probe.WantOf(j.facts.Held)
 	var proofs []renew.Proof
 	for _, e := range j.cert.Endpoints {
 		proofs = append(proofs, j.parts.Prober.Prove(ctx, e, e.NamesOr(j.cert.Names), j.facts.Live, want, j.patience())...)
@@ -224,8 +168,9 @@ func (j *job) verify(ctx context.Context) {
 	var missed error
 	for i := range proofs {
 		proofs[i].CheckedAt = now
+		proofs[i] = renew.AsBefore(now, proofs[i], &j.cert, &j.facts)
 		if p := proofs[i]; !p.Served && missed == nil {
-			missed = fmt.Errorf("%s for %s: %s", p.Address, p.Name, p.Error)
+			missed = fmt.Errorf("%s: %s", p.Where(), p.Error)
 		}
 	}
 	before := renew.StageOf(&j.cert, &j.facts)

@@ -41,7 +41,7 @@ func see(ctx context.Context, now time.Time, st *store.Store, cfg *config.Config
 	if o.NoEndpoints || v.facts.Held.N == 0 {
 		return v
 	}
-	want := probe.Want{Fingerprint: v.facts.Held.Fingerprint, ChainDigest: v.facts.Held.ChainDigest}
+	want := probe.WantOf(v.facts.Held)
 	for _, e := range c.Endpoints {
 		v.proofs = append(v.proofs, o.Prober.Prove(ctx, e, e.NamesOr(c.Names), v.facts.Held.N, want, 0)...)
 	}
@@ -179,7 +179,7 @@ func (v view) judgeEndpoints(now time.Time, cfg *config.Config, f Figure, r *Res
 		}
 		if state != OK {
 			r.unserved++
-			say(state, "%s: %s for %s: %s", reason, p.Address, p.Name, p.Error)
+			say(state, "%s: %s: %s", reason, p.Where(), p.Error)
 		}
 	}
 }

@@ -63,12 +63,7 @@ func (s scope) certificate(c contents, name item) {
 	for _, b := range c.blocks["install"] {
 		cert.Outputs = append(cert.Outputs, s.output(b, name.text))
 	}
-	if attr := c.attrs["hooks"]; attr != nil {
-		refs, _ := s.references(attr, "hook")
-		for _, ref := range refs {
-			cert.Hooks = append(cert.Hooks, ref.label)
-		}
-	}
+	s.certHooks(c, &cert)
 	if attr := c.attrs["on_change"]; attr != nil {
 		cert.OnChange = s.onChange(attr)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/certvigil/certvigil/hooks"
+	"github.com/certvigil/certvigil/renew"
 )
 
 // decoder turns the bodies of all files into one Config.
@@ -25,6 +26,8 @@ type decoder struct {
 	outputs   map[string]place            // every output path
 	listeners map[string]place            // every address of a solver
 	sets      map[string]named            // every set of names
+	windows   map[string]renew.Window     // of hooks that have one
+	held      map[string]string           // by a hook for HAProxy, the certificate that it is for
 
 	directories map[string]place // those of the output paths that are switched as a whole
 }
@@ -52,6 +55,8 @@ func newDecoder(r *report, opts options) *decoder {
 		outputs:   map[string]place{},
 		listeners: map[string]place{},
 		sets:      map[string]named{},
+		windows:   map[string]renew.Window{},
+		held:      map[string]string{},
 
 		directories: map[string]place{},
 	}

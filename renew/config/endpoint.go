@@ -3,45 +3,108 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/certvigil/certvigil/renew"
 )
 
-// endpoints reads where the certificate must be seen.
+// maxALPN bounds the name of an application protocol (RFC 7301, section 3.1).
+const maxALPN = 255
+
+// endpoints reads where the certificate must be seen. One address may stand twice:
+// for names, and for who asks for none.
 func (s scope) endpoints(c contents, certNames []string) []renew.Endpoint {
+	type asked struct {
+		address string
+		noSNI   bool
+	}
 	var all []renew.Endpoint
-	seen := map[string]place{}
+	seen := map[asked]place{}
 	for _, b := range c.blocks["endpoint"] {
 		address := item{b.Labels[0], b.LabelRanges[0]}
-		if first := seen[address.text]; first.known() {
+		e := s.endpoint(b, certNames)
+		key := asked{e.Address, e.NoSNI}
+		if first := seen[key]; first.known() {
 			s.fail(address.rng, fmt.Sprintf("there are two endpoints %s", quoted(address.text)), fmt.Sprintf("Put the names of both into one, at %s.", at(hcl.Range(first))))
 			continue
 		}
-		seen[address.text] = place(address.rng)
-		s.checkAddress("the endpoint's label", address, false)
-		all = append(all, s.endpoint(b, certNames))
+		seen[key] = place(address.rng)
+		if path, ok := e.Socket(); ok {
+			s.checkPath("the socket", item{path, address.rng})
+		} else {
+			s.checkAddress("the endpoint's label", address, false)
+		}
+		all = append(all, e)
 	}
 	return all
 }
 
 func (s scope) endpoint(b *hcl.Block, certNames []string) renew.Endpoint {
 	e := renew.Endpoint{Address: b.Labels[0], Protocol: "tls"}
-	c := s.read(b.Body, b.DefRange, schema{what: "an endpoint block", attrs: []string{"protocol", "names"}})
+	c := s.read(b.Body, b.DefRange, schema{what: "an endpoint block", attrs: []string{"protocol", "names", "sni", "proxy_protocol", "alpn", "trust_roots"}})
 	if attr := c.attrs["protocol"]; attr != nil {
-		if one, ok := s.text(attr); ok && one.text != "tls" {
-			s.unsupported(one.rng, fmt.Sprintf("protocol %s", quoted(one.text)), "Write \"tls\", or take it out: this version proves what begins with a TLS handshake.")
+		if one, ok := s.text(attr); ok {
+			e.Protocol = s.protocol(one)
 		}
 	}
+	s.sni(c, &e)
+	e.Names = s.endpointNames(c, certNames)
+	if attr := c.attrs["proxy_protocol"]; attr != nil {
+		e.ProxyProtocol = s.proxyProtocol(attr)
+	}
+	if attr := c.attrs["alpn"]; attr != nil {
+		e.ALPN = s.alpn(attr)
+	}
+	if attr := c.attrs["trust_roots"]; attr != nil {
+		e.TrustRoots, _ = s.trustRoots(attr)
+	}
+	return e
+}
+
+func (s scope) protocol(one item) string {
+	if slices.Contains(renew.Protocols, one.text) {
+		return one.text
+	}
+	advice := didYouMean("", one.text, renew.Protocols, "")
+	if plain, ok := strings.CutSuffix(one.text, "s"); ok && (plain == "http" || slices.Contains(renew.Protocols, plain)) {
+		advice = fmt.Sprintf("Write \"tls\": with %s, TLS begins at once.", one.text)
+	}
+	s.fail(one.rng, fmt.Sprintf("there is no protocol %s", quoted(one.text)), advice)
+	return "tls"
+}
+
+// sni reads whether the endpoint is asked for a name at all.
+func (s scope) sni(c contents, e *renew.Endpoint) {
+	attr := c.attrs["sni"]
+	if attr == nil {
+		return
+	}
+	sni, ok := s.boolean(attr)
+	if !ok || sni {
+		return
+	}
+	e.NoSNI = true
+	if c.attrs["names"] != nil {
+		s.fail(attr.Expr.Range(), "sni = false asks for no name, and there are names", "Take names out, or write a second endpoint block of the same address for them.")
+	}
+	if strings.HasPrefix(e.Protocol, "xmpp") {
+		s.fail(attr.Expr.Range(), "sni = false asks for no name, and XMPP can't do without", "Take it out: an XMPP server is told the domain before TLS begins.")
+	}
+}
+
+func (s scope) endpointNames(c contents, certNames []string) []string {
 	attr := c.attrs["names"]
 	if attr == nil {
-		return e
+		return nil
 	}
 	items, ok := s.texts(attr)
 	if ok && len(items) == 0 {
 		s.fail(attr.Expr.Range(), "names is empty", "Take it out to try every name of the certificate.")
 	}
+	var all []string
 	for _, one := range items {
 		if one.text == "" { // reported already
 			continue
@@ -50,13 +113,51 @@ func (s scope) endpoint(b *hcl.Block, certNames []string) renew.Endpoint {
 		switch {
 		case err != nil:
 			s.fail(one.rng, "this can't be a name of an endpoint", sentence(err.Error()))
-		case slices.Contains(e.Names, name):
+		case slices.Contains(all, name):
 			s.fail(one.rng, fmt.Sprintf("%s is named twice", quoted(one.text)), "Take one out.")
 		case len(certNames) > 0 && !slices.Contains(certNames, name):
 			s.fail(one.rng, fmt.Sprintf("%s is not a name of the certificate", quoted(one.text)), didYouMean("", name, certNames, ""))
 		default:
-			e.Names = append(e.Names, name)
+			all = append(all, name)
 		}
 	}
-	return e
+	return all
+}
+
+// proxyProtocol reads which version of the PROXY protocol the server expects.
+func (s scope) proxyProtocol(attr *hcl.Attribute) int {
+	value, ok := s.plain(attr.Expr)
+	if !ok {
+		return 0
+	}
+	if value.Type() == cty.Number {
+		switch number(value) {
+		case "1":
+			return 1
+		case "2":
+			return 2
+		}
+	}
+	s.fail(attr.Expr.Range(), "proxy_protocol is no version of the PROXY protocol", "Write 1 or 2, without quotes, as the server expects it; take it out where it expects none.")
+	return 0
+}
+
+func (s scope) alpn(attr *hcl.Attribute) []string {
+	items, ok := s.texts(attr)
+	if ok && len(items) == 0 {
+		s.fail(attr.Expr.Range(), "alpn is empty", "Take it out to offer none.")
+	}
+	var all []string
+	for _, one := range items {
+		switch {
+		case one.text == "": // reported already
+		case len(one.text) > maxALPN:
+			s.fail(one.rng, fmt.Sprintf("%s is too long for the name of an application protocol", quoted(one.text)), "Write one such as \"h2\" or \"http/1.1\".")
+		case slices.Contains(all, one.text):
+			s.fail(one.rng, fmt.Sprintf("%s is named twice", quoted(one.text)), "Take one out.")
+		default:
+			all = append(all, one.text)
+		}
+	}
+	return all
 }

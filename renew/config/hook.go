@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,10 +31,13 @@ func (s scope) hook(b *hcl.Block) {
 	if attr := c.attrs["each"]; attr != nil {
 		h.Each, _ = s.boolean(attr)
 	}
+	if w := s.window(c); !w.Any() {
+		s.windows[h.Name] = w
+	}
 	if reload := s.one(c, "reload"); reload != nil {
 		h.Reload = s.reload(reload)
 	} else if !c.has("reload") {
-		s.fail(b.DefRange, fmt.Sprintf("hook %s has no reload", quoted(h.Name)), "Write reload { unit = \"nginx.service\" }, reload { command = [\"nginx\", \"-s\", \"reload\"] }, or reload with pid_file and signal.")
+		s.fail(b.DefRange, fmt.Sprintf("hook %s has no reload", quoted(h.Name)), "Write reload { unit = \"nginx.service\" }, reload { command = [\"nginx\", \"-s\", \"reload\"] }, or reload with pid_file and signal, or with haproxy and certificate.")
 	}
 	s.cfg.Hooks[h.Name] = h
 }
@@ -45,7 +47,7 @@ func (s scope) hook(b *hcl.Block) {
 func hookSchema(body hcl.Body) schema {
 	full := schema{
 		what:   "a hook block",
-		attrs:  []string{"test", "timeout", "each"},
+		attrs:  []string{"test", "timeout", "each", "window", "window_zone"},
 		blocks: []header{{"reload", nil}, {"test", nil}},
 	}
 	if _, native := body.(*hclsyntax.Body); native {
@@ -79,59 +81,6 @@ func (s scope) hookTest(c contents, h *hooks.Hook) {
 	} else if !inner.has("unit") {
 		s.fail(block.DefRange, "test has no unit", "Write test { unit = \"certvigil-nginx-test.service\" }, or test = [\"nginx\", \"-t\"].")
 	}
-}
-
-// reload reads the one way in which the server is told.
-func (s scope) reload(b *hcl.Block) hooks.Reload {
-	c := s.read(b.Body, b.DefRange, schema{what: "a reload block", attrs: []string{"command", "unit", "pid_file", "signal"}})
-	var forms []string
-	for _, form := range []string{"command", "unit", "pid_file"} {
-		if c.attrs[form] != nil {
-			forms = append(forms, form)
-		}
-	}
-	const advice = "Write exactly one of unit = \"nginx.service\", command = [\"nginx\", \"-s\", \"reload\"], or pid_file = \"/run/nginx.pid\" with signal = \"HUP\"."
-	switch {
-	case len(forms) > 1:
-		s.fail(b.DefRange, "reload has more than one form: "+strings.Join(forms, ", "), advice)
-	case len(forms) == 0 && c.attrs["signal"] == nil && len(c.slipped) == 0:
-		s.fail(b.DefRange, "reload does not say how", advice)
-	case c.attrs["pid_file"] == nil && c.attrs["signal"] != nil && !c.slipped["pid_file"]:
-		s.fail(c.attrs["signal"].Range, "signal goes with pid_file", "Write pid_file = \"/run/nginx.pid\" beside it, or take it out.")
-	case c.attrs["pid_file"] != nil && !c.has("signal"):
-		s.fail(b.DefRange, "pid_file goes with signal", "Write signal = \"HUP\" beside it, or what the server reloads on.")
-	}
-	var r hooks.Reload
-	if attr := c.attrs["command"]; attr != nil {
-		r.Command = s.argv(attr)
-	}
-	if attr := c.attrs["unit"]; attr != nil {
-		r.Unit = s.unit(attr)
-	}
-	if one, ok := s.path(c, "pid_file"); ok {
-		r.PIDFile = one.text
-	}
-	if attr := c.attrs["signal"]; attr != nil {
-		r.Signal = s.signal(attr)
-	}
-	return r
-}
-
-func (s scope) signal(attr *hcl.Attribute) string {
-	one, ok := s.text(attr)
-	if !ok {
-		return ""
-	}
-	known := []string{"HUP", "USR1", "USR2", "WINCH", "INT", "TERM", "QUIT"}
-	name := strings.TrimPrefix(one.text, "SIG")
-	if !slices.Contains(known, name) {
-		advice := fmt.Sprintf("Write one of %s.", strings.Join(known, ", "))
-		if upper := strings.TrimPrefix(strings.ToUpper(one.text), "SIG"); slices.Contains(known, upper) {
-			advice = fmt.Sprintf("Write %q.", upper)
-		}
-		s.fail(one.rng, fmt.Sprintf("%s is not a signal that reloads a server", quoted(one.text)), advice)
-	}
-	return name
 }
 
 // unit returns the name of a systemd service.

@@ -1,9 +1,6 @@
 package config
 
 import (
-	"bytes"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -29,7 +26,9 @@ func (s scope) issuer(b *hcl.Block) {
 	i.Contact = s.contact(c)
 	i.AgreeTerms = s.agreeTerms(c)
 	i.Profile = s.profile(c)
-	i.TrustRoots = s.trustRoots(c)
+	if attr := c.attrs["trust_roots"]; attr != nil {
+		_, i.TrustRoots = s.trustRoots(attr)
+	}
 	i.HTTPPort = s.httpPort(c, i.WellKnown)
 	if eab := s.one(c, "eab"); eab != nil {
 		i.EAB = s.eab(eab)
@@ -148,58 +147,6 @@ func (s scope) profile(c contents) string {
 		s.fail(one.rng, fmt.Sprintf("profile is not the name of a profile: %s", quoted(one.text)), "Write a name from the directory's list, such as \"tlsserver\".")
 	}
 	return one.text
-}
-
-// trustRoots reads the PEM file that an issuer names.
-func (s scope) trustRoots(c contents) []byte {
-	attr := c.attrs["trust_roots"]
-	if attr == nil {
-		return nil
-	}
-	one, ok := s.text(attr)
-	if !ok || s.opts.skipFiles {
-		return nil
-	}
-	path := one.text
-	if src := s.byName[one.rng.Filename]; src != nil {
-		path = absolute(src.dir, path)
-	}
-	s.used[path] = true
-	text, _, err := readRegular(path)
-	if err != nil {
-		s.fail(one.rng, fmt.Sprintf("trust_roots can't be read: %v", err), fmt.Sprintf("Make %s a PEM file that the agent may read.", quoted(path)))
-		return nil
-	}
-	if problem := checkRoots(text); problem != "" {
-		s.fail(one.rng, "trust_roots "+problem, fmt.Sprintf("Put the CA's root certificates into %s as PEM, and nothing else.", quoted(path)))
-		return nil
-	}
-	return text
-}
-
-// checkRoots says what is wrong with a file of roots; nothing where it is fine.
-func checkRoots(text []byte) string {
-	found := 0
-	for rest := bytes.TrimSpace(text); len(rest) > 0; found++ {
-		var block *pem.Block
-		block, rest = pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		if strings.Contains(block.Type, "PRIVATE KEY") {
-			return "holds a private key"
-		}
-		if block.Type != "CERTIFICATE" {
-			return "holds something else than certificates"
-		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return "holds a certificate that does not parse"
-		}
-	}
-	if found == 0 {
-		return "holds no certificate"
-	}
-	return ""
 }
 
 // httpPort reads at which port the CA looks for http-01 answers. RFC 8555,

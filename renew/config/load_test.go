@@ -108,8 +108,9 @@ func TestEveryFieldIsRead(t *testing.T) {
 			"webroot.site": {Type: "webroot", Name: "site", Path: "/tmp"},
 		},
 		Hooks: map[string]hooks.Hook{
-			"nginx": {Name: "nginx", Test: []string{"nginx", "-t"}, Timeout: 90 * time.Second, Each: true, Reload: hooks.Reload{Unit: "nginx.service"}},
-			"pid":   {Name: "pid", TestUnit: "certvigil-test.service", Timeout: 30 * time.Second, Reload: hooks.Reload{PIDFile: "/run/haproxy.pid", Signal: "USR2"}},
+			"nginx": {Name: "nginx", Test: []string{"nginx", "-t"}, Timeout: 90 * time.Second, Each: true, Reload: hooks.Reload{Unit: "nginx.service", TryRestart: true}},
+			"pid":   {Name: "pid", TestUnit: "certvigil-test.service", Timeout: 30 * time.Second, Reload: hooks.Reload{PIDFile: "/run/haproxy.pid", Signal: "USR2", Process: "/usr/sbin/haproxy"}},
+			"api":   {Name: "api", Timeout: 30 * time.Second, Reload: hooks.Reload{HAProxy: "/run/haproxy/admin.sock", Certificate: "@site/www.pem"}},
 			"argv":  {Name: "argv", Timeout: 30 * time.Second, Reload: hooks.Reload{Command: []string{"/usr/sbin/nginx", "-s", "reload"}}},
 		},
 		Certs: []renew.Cert{
@@ -135,8 +136,12 @@ func TestEveryFieldIsRead(t *testing.T) {
 					{Format: "jks", Path: "/etc/tomcat/other.jks", Password: NewSecret("a password"), Alias: "tomcat", Mode: 0o600},
 					{Format: "der", Cert: "/etc/x/www.crt.der", Key: "/etc/x/www.key.der", Mode: 0o600},
 				},
-				Hooks:     []string{"nginx", "pid"},
-				Endpoints: []renew.Endpoint{{Address: "127.0.0.1:443", Protocol: "tls"}, {Address: "[::1]:8443", Protocol: "tls", Names: []string{"www.example.com"}}},
+				Hooks: []string{"nginx", "pid"}, HookWindows: map[string]renew.Window{"pid": nights},
+				Endpoints: []renew.Endpoint{
+					{Address: "127.0.0.1:443", Protocol: "tls"}, {Address: "[::1]:8443", Protocol: "tls", Names: []string{"www.example.com"}},
+					{Address: "[::1]:8443", Protocol: "tls", NoSNI: true, ProxyProtocol: 2, ALPN: []string{"h2", "http/1.1"}, TrustRoots: filepath.Join(dir, "root.pem")},
+					{Address: "unix:/run/imap.sock", Protocol: "imap"},
+				},
 			},
 		},
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/certvigil/certvigil/renew"
 )
 
-// window reads when renewals are wanted, in the zone of the host or in
-// window_zone.
+// window reads when renewals, or runs of a hook, are wanted, in the zone of the
+// host or in window_zone.
 func (s scope) window(r contents) renew.Window {
 	zone := s.zone(r)
 	attr := r.attrs["window"]

@@ -14,6 +14,7 @@ import (
 
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/install"
+	"github.com/certvigil/certvigil/renew/probe"
 )
 
 // The least room of a file system that a renewal is written to: a version is
@@ -146,7 +147,7 @@ func (l *look) endpoints(ctx context.Context) []renew.Obstacle {
 	}
 	var found []renew.Obstacle
 	for _, e := range l.cert.Endpoints {
-		err := l.listens(ctx, e.Address)
+		err := l.listens(ctx, e)
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
@@ -156,13 +157,20 @@ func (l *look) endpoints(ctx context.Context) []renew.Obstacle {
 	return found
 }
 
-func (l *look) listens(ctx context.Context, address string) error {
-	host, service, err := net.SplitHostPort(address)
+func (l *look) listens(ctx context.Context, e renew.Endpoint) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	if path, ok := e.Socket(); ok {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		if err != nil {
+			return probe.Brief(err)
+		}
+		return conn.Close()
+	}
+	host, service, err := net.SplitHostPort(e.Address)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
 	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
 	if err != nil {
 		return err

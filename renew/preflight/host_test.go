@@ -124,6 +124,25 @@ func TestAnEndpointThatNobodyListensAtIsTold(t *testing.T) {
 	w.finds() // before the first certificate nobody need listen
 }
 
+func TestASocketThatNobodyListensAtIsTold(t *testing.T) {
+	w := newWorld(t, "www.example.com")
+	dir, err := os.MkdirTemp("", "cv") // the path of a socket is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	address := "unix:" + dir + "/s"
+	l, err := net.Listen("unix", dir+"/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cert.Endpoints = []renew.Endpoint{{Address: address}}
+	w.facts.Held = renew.Version{N: 1, NotAfter: time.Now().Add(time.Hour)}
+	w.finds()
+	_ = l.Close()
+	tells(t, w.finds("endpoint-unreachable "+address), "no such file or directory")
+}
+
 func TestHowACAStandsIsTold(t *testing.T) {
 	refused := &renew.Failure{Class: renew.Refused, Err: errors.New("the account is deactivated")}
 	for _, tc := range []struct {

@@ -10,12 +10,24 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"github.com/certvigil/certvigil/renew"
 )
+
+// question is what one handshake asks.
+type question struct {
+	endpoint renew.Endpoint
+	at       target
+	name     string
+	only     kind // of key that the answer may have; in TLS 1.2 at most: see explains it
+}
 
 // shown is what a server presented in one handshake.
 type shown struct {
 	chain   []*x509.Certificate // as sent, the leaf first
 	version uint16              // of TLS
+	only    kind                // of key that it could have; empty: any
+	lacks   error               // why it shows no key of the kind that was wanted; nil where that was not asked
 }
 
 func (s shown) leaf() *x509.Certificate { return s.chain[0] }
@@ -28,7 +40,8 @@ func (s shown) ders() [][]byte {
 	return ders
 }
 
-// dialError is a failure before TLS: nothing listens, or nothing answers.
+// dialError is a failure before anything was said: nothing listens, or nothing
+// answers.
 type dialError struct{ error }
 
 func (e dialError) Unwrap() error { return e.error }
@@ -36,48 +49,94 @@ func (e dialError) Unwrap() error { return e.error }
 // ErrNoAnswer is in the error of what was not answered in its time.
 var ErrNoAnswer = errors.New("no answer in time")
 
+// see makes one handshake, and where the server shows a key of another kind than
+// wanted, one more that can take no other kind. In TLS 1.3 a client says which
+// signatures it takes and package tls lets nobody choose them, but until 1.2 the
+// cipher suites say it too (RFC 8422, section 5.1), and servers go by them.
+func (p *Prober) see(ctx context.Context, q question, wanted kind) (shown, error) {
+	first, err := p.handshake(ctx, q)
+	if err != nil || wanted == "" || q.only == wanted || kindOf(keyType(first.leaf())) == wanted {
+		return first, err
+	}
+	q.only = wanted
+	again, err := p.handshake(ctx, q)
+	_, unreached := errors.AsType[dialError](err)
+	if err == nil || unreached || ctx.Err() != nil || errors.Is(err, ErrNoAnswer) {
+		return again, err
+	}
+	first.lacks = err
+	return first, nil
+}
+
 // handshake makes one new connection and returns what the server showed.
-func (p *Prober) handshake(ctx context.Context, addr netip.AddrPort, name string) (shown, error) {
-	limited, cancel := context.WithTimeout(ctx, p.timeout())
+func (p *Prober) handshake(ctx context.Context, q question) (shown, error) {
+	limited, cancel := context.WithTimeout(ctx, p.timeout(q.endpoint))
 	defer cancel()
-	var dialer net.Dialer
-	raw, err := dialer.DialContext(limited, "tcp", addr.String())
+	raw, err := new(net.Dialer).DialContext(limited, q.at.network, q.at.address)
 	if err != nil {
 		return shown{}, dialError{fmt.Errorf("connecting: %w", Brief(err))}
 	}
 	defer raw.Close()
 
+	if err := introduce(raw, q.endpoint.ProxyProtocol); err != nil {
+		return shown{}, inWords(ctx, limited, err)
+	}
+	if err := open(limited, raw, q.endpoint.Protocol, q.name); err != nil {
+		return shown{}, inWords(ctx, limited, err)
+	}
 	var seen shown
-	conn := tls.Client(raw, &tls.Config{
-		ServerName: serverName(name),
+	conn := tls.Client(raw, q.config(&seen))
+	err = conn.HandshakeContext(limited)
+	if err == nil || alert(err) && len(seen.chain) > 0 {
+		return seen, nil
+	}
+	return shown{}, fmt.Errorf("TLS handshake: %w", inWords(ctx, limited, err))
+}
+
+func (q question) config(seen *shown) *tls.Config {
+	c := &tls.Config{
+		NextProtos: q.endpoint.ALPN,
 		// The comparison with what is wanted takes the place of verification;
 		// and what is not wanted must be seen too, to be reported.
 		InsecureSkipVerify: true,             //nolint:gosec // see above
 		MinVersion:         tls.VersionTLS10, // this looks, and sends nothing worth protecting
+		CipherSuites:       q.only.suites(),
 		VerifyConnection: func(state tls.ConnectionState) error {
-			seen = shown{chain: state.PeerCertificates, version: state.Version}
+			*seen = shown{chain: state.PeerCertificates, version: state.Version, only: q.only}
 			return nil
 		},
-	})
-	err = conn.HandshakeContext(limited)
-	switch {
-	case err == nil, refusedByPeer(err) && len(seen.chain) > 0:
-		return seen, nil
-	case ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case limited.Err() != nil:
-		err = ErrNoAnswer
-	default:
-		err = Brief(err)
 	}
-	return shown{}, fmt.Errorf("TLS handshake: %w", err)
+	if !q.endpoint.NoSNI {
+		c.ServerName = serverName(q.name)
+	}
+	if q.only != "" {
+		c.MaxVersion = tls.VersionTLS12
+	}
+	return c
 }
 
-// refusedByPeer tells whether the handshake ended with an alert of the server:
-// one that demands a client certificate (RFC 8446, section 4.4.2.4) ends so, but
-// only after it has shown its own and proved its key. Any other end after the
+// inWords says why something ended: the caller's context, its time, or err.
+func inWords(ctx, limited context.Context, err error) error {
+	if d, ok := errors.AsType[*dialogueError](err); ok {
+		return &dialogueError{d.where, inWords(ctx, limited, d.err)}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case limited.Err() != nil:
+		return ErrNoAnswer
+	}
+	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return fmt.Errorf("the server speaks something else, beginning with %q", header.RecordHeader[:])
+	}
+	return Brief(err)
+}
+
+// alert tells whether the handshake ended with an alert of the server: one that
+// demands a client certificate (RFC 8446, section 4.4.2.4) ends so, but only
+// after it has shown its own and proved its key. Any other end after the
 // certificate, a signature that is not its key's above all, is no sight of it.
-func refusedByPeer(err error) bool {
+func alert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "remote error"
 }

@@ -7,21 +7,24 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
+	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/keypair"
 )
 
 // Seen is what one handshake showed.
 type Seen struct {
-	Address     string `json:"address"`            // the one that answered, resolved
-	Name        string `json:"name"`               // that was asked for
-	TLS         string `json:"tls"`                // negotiated version, such as "TLS 1.3"
-	Chain       []Link `json:"chain"`              // as sent, the leaf first; at least one
-	ChainDigest string `json:"chain_sha256"`       // as renew.Version has it
-	Verdict     string `json:"verdict,omitempty"`  // why a client would refuse it; empty where it would not
-	Untrusted   bool   `json:"untrusted,omitzero"` // all that is wrong is that the root is unknown here
+	Address     string   `json:"address"`            // the one that answered, resolved
+	Name        string   `json:"name"`               // that was asked for; empty where there is none
+	TLS         string   `json:"tls"`                // negotiated version, such as "TLS 1.3"
+	KeyType     string   `json:"key_type"`           // of the leaf, as in a configuration; empty for one that is none of those
+	Chain       []Link   `json:"chain"`              // as sent, the leaf first; at least one
+	ChainDigest string   `json:"chain_sha256"`       // as renew.Version has it
+	Oddities    []string `json:"oddities,omitempty"` // of the chain: order, ends, what is missing or needless
+	Verdict     string   `json:"verdict,omitempty"`  // why a client would refuse it; empty where it would not
+	Untrusted   bool     `json:"untrusted,omitzero"` // all that is wrong is that the root is unknown here
+	Also        *Seen    `json:"also,omitempty"`     // what is shown to a client that takes the other kind of key alone
 }
 
 // Link is one certificate of a chain.
@@ -35,34 +38,54 @@ type Link struct {
 	NotAfter    time.Time `json:"not_after"`
 }
 
-// Look makes one handshake with the first of the address's hosts that answers,
-// asking for name, or for the address's own host where name is empty. The
-// verdict is that of a client that trusts this host's roots and p.Roots.
-func (p *Prober) Look(ctx context.Context, address, name string) (Seen, error) {
-	addrs, err := p.resolve(ctx, address)
+// Look makes a handshake with the first of the endpoint's addresses that answers,
+// asking for name, or for the address's own host where name is empty; and where
+// it is answered, one more as by a client that takes the other kind of key alone.
+// The verdict is that of a client that trusts the endpoint's roots, or this
+// host's and p.Roots where it names none.
+func (p *Prober) Look(ctx context.Context, e renew.Endpoint, name string) (Seen, error) {
+	if err := known(e.Protocol); err != nil {
+		return Seen{}, err
+	}
+	trusted := rootsOf(e)
+	if trusted.err != nil {
+		return Seen{}, trusted.err
+	}
+	places, err := p.resolve(ctx, e)
 	if err != nil {
 		return Seen{}, err
 	}
 	if name == "" {
-		if name, _, err = net.SplitHostPort(address); err != nil {
-			return Seen{}, fmt.Errorf("reading the address %q: %w", address, err)
-		}
+		name, _, _ = net.SplitHostPort(e.Address) // a socket has no name
 	}
 	var faults []error
-	for _, addr := range addrs {
-		s, err := p.handshake(ctx, addr, name)
-		if err == nil {
-			return p.describe(s, addr, name), nil
+	for _, at := range places {
+		q := question{endpoint: e, at: at, name: name}
+		s, err := p.handshake(ctx, q)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", at, err))
+			continue
 		}
-		faults = append(faults, fmt.Errorf("%s: %w", addr, err))
+		seen := p.describe(s, at, name, trusted)
+		if q.only = kindOf(keyType(s.leaf())).other(); q.only != "" {
+			if also, err := p.handshake(ctx, q); err == nil && kindOf(keyType(also.leaf())) == q.only {
+				second := p.describe(also, at, name, trusted)
+				seen.Also = &second
+			}
+		}
+		return seen, nil
 	}
-	return Seen{}, fmt.Errorf("asking %s for %s: %w", address, name, errors.Join(faults...))
+	asked := " for " + name
+	if e.NoSNI || name == "" {
+		asked = ""
+	}
+	return Seen{}, fmt.Errorf("asking %s%s: %w", e.Address, asked, errors.Join(faults...))
 }
 
-func (p *Prober) describe(s shown, addr netip.AddrPort, name string) Seen {
+func (p *Prober) describe(s shown, at target, name string, trusted roots) Seen {
 	seen := Seen{
-		Address: addr.String(), Name: name, TLS: tls.VersionName(s.version),
-		ChainDigest: keypair.ChainDigest(s.ders()),
+		Address: at.String(), Name: name, TLS: tls.VersionName(s.version), KeyType: string(keyType(s.leaf())),
+		ChainDigest: keypair.ChainDigest(s.ders()), Oddities: oddities(s.chain, time.Now()),
 	}
 	for _, cert := range s.chain {
 		link := Link{
@@ -78,7 +101,7 @@ func (p *Prober) describe(s shown, addr netip.AddrPort, name string) Seen {
 		}
 		seen.Chain = append(seen.Chain, link)
 	}
-	if err := p.verify(s, name); err != nil {
+	if err := p.verify(s, name, trusted); err != nil {
 		seen.Verdict = printable(err.Error())
 		_, seen.Untrusted = errors.AsType[x509.UnknownAuthorityError](err)
 	}
@@ -86,18 +109,18 @@ func (p *Prober) describe(s shown, addr netip.AddrPort, name string) Seen {
 }
 
 // verify judges the chain as a client would: dates, name, and a path to a root
-// of the system or of p.Roots.
-func (p *Prober) verify(s shown, name string) error {
+// that it trusts.
+func (p *Prober) verify(s shown, name string, trusted roots) error {
 	leaf, now := s.leaf(), time.Now()
 	if now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
 		return fmt.Errorf("certificate of %s: %s", subject(leaf), validity(leaf, now))
 	}
-	opts := x509.VerifyOptions{DNSName: concrete(name), Intermediates: x509.NewCertPool(), CurrentTime: now}
+	opts := x509.VerifyOptions{DNSName: concrete(name), Intermediates: x509.NewCertPool(), CurrentTime: now, Roots: trusted.pool}
 	for _, cert := range s.chain[1:] {
 		opts.Intermediates.AddCert(cert)
 	}
 	_, err := leaf.Verify(opts)
-	if err != nil && p.Roots != nil {
+	if err != nil && p.Roots != nil && !trusted.named {
 		opts.Roots = p.Roots
 		if _, again := leaf.Verify(opts); again == nil || !isUntrusted(again) {
 			err = again // these roots know the chain: what they say counts

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/keypair"
 )
 
@@ -42,7 +43,7 @@ func TestLookTellsWhatAClientWouldThink(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			address, handshakes := serve(t, "127.0.0.1:0", with(tt.serves))
-			seen, err := (&Prober{Roots: tt.roots}).Look(t.Context(), address, tt.ask)
+			seen, err := (&Prober{Roots: tt.roots}).Look(t.Context(), renew.Endpoint{Address: address}, tt.ask)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +51,7 @@ func TestLookTellsWhatAClientWouldThink(t *testing.T) {
 				t.Errorf("verdict %q (untrusted %v), want %q", seen.Verdict, seen.Untrusted, tt.verdict)
 			}
 			if seen.TLS != "TLS 1.3" || seen.Address != address || len(seen.Chain) != len(tt.serves.Certificate) ||
-				seen.ChainDigest != keypair.ChainDigest(tt.serves.Certificate) || handshakes.Load() != 1 {
+				seen.ChainDigest != keypair.ChainDigest(tt.serves.Certificate) || handshakes.Load() != 2 {
 				t.Errorf("seen %+v after %d handshakes", seen, handshakes.Load())
 			}
 			leaf := seen.Chain[0]
@@ -63,7 +64,7 @@ func TestLookTellsWhatAClientWouldThink(t *testing.T) {
 
 func TestLookSaysWhyNothingWasSeen(t *testing.T) {
 	address, _ := serve(t, "127.0.0.1:0", &tls.Config{})
-	_, err := (&Prober{}).Look(t.Context(), address, "www.example.com")
+	_, err := (&Prober{}).Look(t.Context(), renew.Endpoint{Address: address}, "www.example.com")
 	if err == nil || !strings.Contains(err.Error(), "asking "+address+" for www.example.com") || !strings.Contains(err.Error(), "TLS handshake") {
 		t.Errorf("err = %v", err)
 	}

@@ -27,6 +27,7 @@ const patient = 20 * time.Second
 // authority is a root and an intermediate that issue what a test serves.
 type authority struct {
 	root, inter *x509.Certificate
+	rootKey     *ecdsa.PrivateKey
 	key         *ecdsa.PrivateKey // the intermediate's
 	usage       x509.ExtKeyUsage  // of what it issues
 }
@@ -46,7 +47,7 @@ func newAuthority(t *testing.T) authority {
 	root := ca("test root")
 	root = sign(t, root, root, &rootKey.PublicKey, rootKey)
 	inter := sign(t, ca("test intermediate"), root, &key.PublicKey, rootKey)
-	return authority{root, inter, key, x509.ExtKeyUsageServerAuth}
+	return authority{root, inter, rootKey, key, x509.ExtKeyUsageServerAuth}
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -93,7 +94,7 @@ func (a authority) issue(t *testing.T, end time.Time, names ...string) *tls.Cert
 func soon() time.Time { return time.Now().Add(time.Hour) }
 
 func want(cert *tls.Certificate) Want {
-	return Want{keypair.Fingerprint(cert.Certificate[0]), keypair.ChainDigest(cert.Certificate)}
+	return Want{Fingerprint: keypair.Fingerprint(cert.Certificate[0]), ChainDigest: keypair.ChainDigest(cert.Certificate), KeyType: keyType(cert.Leaf)}
 }
 
 // serve answers handshakes on listen with what config says, and counts them.
@@ -188,7 +189,7 @@ func TestWhatIsServedInsteadIsTold(t *testing.T) {
 		{"an expired certificate of other names", old, "serves sha256 " + short(old) + "… of www.old.example and 1 more, expired 3 days ago"},
 		{"a valid one of another name", hostile, "serves sha256 " + short(hostile) + "… of www.example.org, valid for 59 minutes"},
 		{"the right leaf alone", &leafOnly, "serves the certificate without its intermediates"},
-		{"the right leaf with another chain", &longer, "serves the certificate with another chain, of 3 certificates in all"},
+		{"the right leaf with another chain", &longer, "serves the certificate with another chain, of 3 certificates in all: the root was sent too, which no client needs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			address, handshakes := serve(t, "127.0.0.1:0", with(tt.serves))

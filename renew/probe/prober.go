@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -19,17 +18,19 @@ import (
 const InARow = 5
 
 const (
-	defaultTimeout = 5 * time.Second // of one lookup, and of one handshake with its connection
-	parallel       = 8               // handshakes at once with one address
-	firstPause     = 50 * time.Millisecond
-	longestPause   = time.Second
-	silence        = time.Second // how long an address that did not answer is taken to be silent
+	defaultTimeout  = 5 * time.Second  // of one lookup, and of one handshake with its connection
+	dialogueTimeout = 15 * time.Second // where something is said before: Postfix's postscreen alone waits 6 s
+	parallel        = 8                // handshakes at once with one address
+	fewer           = 2                // of those with a dialogue before: mail servers count connections
+	firstPause      = 50 * time.Millisecond
+	longestPause    = time.Second
+	silence         = time.Second // how long an address that did not answer is taken to be silent
 )
 
 // Prober makes handshakes. The zero value is usable.
 type Prober struct {
 	Roots   *x509.CertPool // trusted beside the system's, in Look's verdict; may be nil
-	Timeout time.Duration  // of one handshake, connecting included; zero means 5 s
+	Timeout time.Duration  // of one handshake, all before it included; zero means 5 s, or 15 s with a dialogue before TLS
 	Rounds  int            // how many handshakes in a row Prove asks for; zero means InARow
 
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
@@ -39,22 +40,31 @@ type Prober struct {
 type Want struct {
 	Fingerprint string // renew.Version.Fingerprint
 	ChainDigest string // renew.Version.ChainDigest; empty leaves the chain out of it
+
+	// KeyType is renew.Version.KeyType. Where the server shows a key of another
+	// kind (RSA, ECDSA) it is asked again as by a client that can take only this
+	// one. Empty takes what is shown first.
+	KeyType renew.KeyType
+}
+
+// WantOf is what to look for of a version.
+func WantOf(v renew.Version) Want {
+	return Want{Fingerprint: v.Fingerprint, ChainDigest: v.ChainDigest, KeyType: v.KeyType}
 }
 
 // Prove asks the endpoint for every name, on every address that its host has,
 // until all show what is wanted or patience is over, and returns one proof a
-// name. An endpoint with names of its own is asked for those instead. Each
+// name. An endpoint with names of its own is asked for those instead, and one
+// without SNI once, for none. Each
 // address and name is asked at least once, whatever the patience; zero means
 // exactly once. Where addresses differ, the proof tells of the worst. Once ctx
 // has ended, what has not been seen yet is unverifiable.
 func (p *Prober) Prove(ctx context.Context, ep renew.Endpoint, names []string, version int, want Want, patience time.Duration) []renew.Proof {
-	if len(ep.Names) > 0 {
-		names = ep.Names
-	}
+	names = ep.NamesOr(names)
 	until := time.Now().Add(patience)
 	addrs, err := p.endpointAddrs(ctx, ep, until)
 	if err != nil {
-		addrs = []netip.AddrPort{{}}
+		addrs = []target{{}}
 	}
 	verdicts := make([][]verdict, len(names))
 	var asking sync.WaitGroup
@@ -66,17 +76,19 @@ func (p *Prober) Prove(ctx context.Context, ep renew.Endpoint, names []string, v
 	}
 	if err == nil {
 		for j, addr := range addrs {
-			at := &host{addr: addr, slots: make(chan struct{}, parallel)}
+			at := &host{slots: make(chan struct{}, slots(ep))}
 			for i, name := range names {
-				asking.Go(func() { verdicts[i][j] = p.watch(ctx, at, name, want, until) })
+				q := question{endpoint: ep, at: addr, name: name}
+				asking.Go(func() { verdicts[i][j] = p.watch(ctx, at, q, want, until) })
 			}
 		}
 	}
 	asking.Wait()
 
+	trusted := rootsOf(ep)
 	proofs := make([]renew.Proof, len(names))
 	for i, name := range names {
-		proofs[i] = conclude(addrs, verdicts[i], want)
+		proofs[i] = conclude(addrs, verdicts[i], want, trusted)
 		proofs[i].Address, proofs[i].Name, proofs[i].Version = ep.Address, name, version
 		proofs[i].CheckedAt = time.Now()
 	}
@@ -85,13 +97,13 @@ func (p *Prober) Prove(ctx context.Context, ep renew.Endpoint, names []string, v
 
 // endpointAddrs resolves the endpoint's address, again and again while there is
 // patience left.
-func (p *Prober) endpointAddrs(ctx context.Context, ep renew.Endpoint, until time.Time) ([]netip.AddrPort, error) {
-	if ep.Protocol != "" && ep.Protocol != "tls" {
-		return nil, fmt.Errorf("protocol %q is not known", ep.Protocol)
+func (p *Prober) endpointAddrs(ctx context.Context, ep renew.Endpoint, until time.Time) ([]target, error) {
+	if err := known(ep.Protocol); err != nil {
+		return nil, err
 	}
 	var pause backoff
 	for {
-		addrs, err := p.resolve(ctx, ep.Address)
+		addrs, err := p.resolve(ctx, ep)
 		if err == nil {
 			return addrs, nil
 		}
@@ -105,10 +117,10 @@ func (p *Prober) endpointAddrs(ctx context.Context, ep renew.Endpoint, until tim
 // times in a row, or until the time is over. It holds one of the address's slots while
 // it asks and none while it pauses, so that names which fail do not keep the
 // others from being asked at all.
-func (p *Prober) watch(ctx context.Context, at *host, name string, want Want, until time.Time) verdict {
+func (p *Prober) watch(ctx context.Context, at *host, q question, want Want, until time.Time) verdict {
 	var pause backoff
 	for {
-		v, succeeded := p.round(ctx, at, name, want)
+		v, succeeded := p.round(ctx, at, q, want)
 		if succeeded {
 			pause = backoff{} // it has begun to change: look closely
 		}
@@ -120,7 +132,7 @@ func (p *Prober) watch(ctx context.Context, at *host, name string, want Want, un
 
 // round is up to InARow handshakes, or p.Rounds; the first that does not show what is wanted
 // ends it. succeeded tells whether any before it did.
-func (p *Prober) round(ctx context.Context, at *host, name string, want Want) (v verdict, succeeded bool) {
+func (p *Prober) round(ctx context.Context, at *host, q question, want Want) (v verdict, succeeded bool) {
 	select {
 	case at.slots <- struct{}{}:
 		defer func() { <-at.slots }()
@@ -131,25 +143,36 @@ func (p *Prober) round(ctx context.Context, at *host, name string, want Want) (v
 		if err := at.silent(); err != nil {
 			return verdict{err: err}, n > 0
 		}
-		v.shown, v.err = p.handshake(ctx, at.addr, name)
+		v.shown, v.err = p.see(ctx, q, kindOf(want.KeyType))
 		at.note(v.err)
 		if !v.good(want) {
 			return v, n > 0
 		}
+		q.only = v.shown.only // it has two, and showed ours only to who takes no other
 	}
 	return v, true
 }
 
-func (p *Prober) timeout() time.Duration {
-	if p.Timeout > 0 {
+func (p *Prober) timeout(e renew.Endpoint) time.Duration {
+	switch {
+	case p.Timeout > 0:
 		return p.Timeout
+	case talks(e):
+		return dialogueTimeout
+	default:
+		return defaultTimeout
 	}
-	return defaultTimeout
+}
+
+func slots(e renew.Endpoint) int {
+	if talks(e) {
+		return fewer
+	}
+	return parallel
 }
 
 // host is one address in the course of one Prove.
 type host struct {
-	addr  netip.AddrPort
 	slots chan struct{}
 
 	mu       sync.Mutex // guards what follows

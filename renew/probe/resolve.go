@@ -6,28 +6,42 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+
+	"github.com/certvigil/certvigil/renew"
 )
 
 // maxAddresses bounds how many of a host's addresses are looked at.
 const maxAddresses = 16
 
-// resolve returns every address of "host:port". No host means this one.
-func (p *Prober) resolve(ctx context.Context, address string) ([]netip.AddrPort, error) {
-	host, service, err := net.SplitHostPort(address)
+// target is one place to connect to, as package net has it.
+type target struct{ network, address string }
+
+func (t target) String() string { return t.address }
+
+// resolve returns every address of "host:port", or the socket "unix:/path". No
+// host means this one.
+func (p *Prober) resolve(ctx context.Context, e renew.Endpoint) ([]target, error) {
+	if path, ok := e.Socket(); ok {
+		return []target{{"unix", path}}, nil
+	}
+	host, service, err := net.SplitHostPort(e.Address)
 	if err != nil {
-		return nil, fmt.Errorf("reading the address %q: %w", address, err)
+		return nil, fmt.Errorf("reading the address %q: %w", e.Address, err)
 	}
 	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
 	if err != nil {
-		return nil, fmt.Errorf("reading the port of %q: %w", address, err)
+		return nil, fmt.Errorf("reading the port of %q: %w", e.Address, err)
 	}
 	if host == "" {
 		host = "localhost"
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(port))}, nil
+	at := func(ip netip.Addr) target {
+		return target{"tcp", netip.AddrPortFrom(ip.Unmap(), uint16(port)).String()}
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.timeout())
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []target{at(ip)}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.timeout(e))
 	defer cancel()
 	lookup := p.lookup
 	if lookup == nil {
@@ -39,15 +53,14 @@ func (p *Prober) resolve(ctx context.Context, address string) ([]netip.AddrPort,
 	if err != nil {
 		return nil, fmt.Errorf("looking up %s: %w", host, err)
 	}
-	var addrs []netip.AddrPort
+	var all []target
 	for _, ip := range ips {
-		addr := netip.AddrPortFrom(ip.Unmap(), uint16(port))
-		if !slices.Contains(addrs, addr) && len(addrs) < maxAddresses {
-			addrs = append(addrs, addr)
+		if one := at(ip); !slices.Contains(all, one) && len(all) < maxAddresses {
+			all = append(all, one)
 		}
 	}
-	if len(addrs) == 0 {
+	if len(all) == 0 {
 		return nil, fmt.Errorf("looking up %s: no address", host)
 	}
-	return addrs, nil
+	return all, nil
 }

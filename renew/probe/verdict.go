@@ -3,7 +3,6 @@ package probe
 import (
 	"crypto/x509"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 	"unicode"
@@ -42,7 +41,7 @@ func (v verdict) rank(want Want) int {
 func (v verdict) good(want Want) bool { return v.rank(want) == served }
 
 // conclude makes one proof of what the addresses said for one name.
-func conclude(addrs []netip.AddrPort, verdicts []verdict, want Want) renew.Proof {
+func conclude(addrs []target, verdicts []verdict, want Want, trusted roots) renew.Proof {
 	worst := 0
 	for i, v := range verdicts {
 		if v.rank(want) > verdicts[worst].rank(want) {
@@ -61,8 +60,8 @@ func conclude(addrs []netip.AddrPort, verdicts []verdict, want Want) renew.Proof
 		proof.Error = addrs[worst].String() + ": " + proof.Error
 	}
 	if v.err == nil {
-		leaf := v.shown.leaf()
-		proof.Fingerprint, proof.NotAfter = keypair.Fingerprint(leaf.Raw), leaf.NotAfter
+		proof.Fingerprint, proof.NotAfter = keypair.Fingerprint(v.shown.leaf().Raw), ends(v.shown.chain)
+		proof.Untrusted = printable(trusted.judge(v.shown.chain, time.Now()))
 	}
 	return proof
 }
@@ -73,12 +72,19 @@ func instead(s shown, want Want, now time.Time) string {
 	fingerprint := keypair.Fingerprint(leaf.Raw)
 	switch {
 	case fingerprint != want.Fingerprint:
-		return fmt.Sprintf("serves sha256 %s… of %s, %s", fingerprint[:12], subject(leaf), validity(leaf, now))
+		text := fmt.Sprintf("serves sha256 %s… of %s, %s", fingerprint[:12], subject(leaf), validity(leaf, now))
+		if s.lacks != nil {
+			text += fmt.Sprintf(", with an %s key, and nothing where the client takes %s alone: %v", kindOf(keyType(leaf)), kindOf(want.KeyType), s.lacks)
+		}
+		return text
 	case len(s.chain) == 1:
 		return "serves the certificate without its intermediates"
-	default:
-		return fmt.Sprintf("serves the certificate with another chain, of %d certificates in all", len(s.chain))
 	}
+	text := fmt.Sprintf("serves the certificate with another chain, of %d certificates in all", len(s.chain))
+	if odd := oddities(s.chain, now); len(odd) > 0 {
+		text += ": " + strings.Join(odd, "; ")
+	}
+	return text
 }
 
 // subject names a certificate by what a person knows it by.

@@ -39,5 +39,10 @@ func (p plan) as(c renew.Cert) renew.Cert {
 	}
 	c.LifetimeLeft, c.ARI, c.Rescue, c.Window = p.own.LifetimeLeft, p.own.ARI, p.own.Rescue, p.own.Window
 	c.Issuers = c.Issuers[:min(len(c.Issuers), len(p.own.Issuers))]
+	for _, h := range p.own.Hooks { // the one that is simulated waits as the first of them does that waits
+		if w, ok := p.own.HookWindows[h]; ok && len(c.HookWindows) == 0 {
+			c.HookWindows = map[string]renew.Window{c.Hooks[0]: w}
+		}
+	}
 	return c
 }

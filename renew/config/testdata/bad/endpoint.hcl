@@ -11,11 +11,29 @@ certificate "www" {
   endpoint "::1:443" {}
   endpoint "127.0.0.1:0" {}
   endpoint "127.0.0.1:443" {
-    protocol = "smtp"
+    protocol = "smpt"
     names    = ["ww.example.com", "www.example.com:443", "WWW.example.com", "www.example.com"]
   }
   endpoint "127.0.0.1:443" {}
   endpoint "127.0.0.1:444" {
     names = []
   }
+  endpoint "127.0.0.1:445" {
+    sni            = false
+    protocol       = "https"
+    names          = ["www.example.com"]
+    proxy_protocol = 3
+    alpn           = []
+    trust_roots    = "key.pem"
+  }
+  endpoint "127.0.0.1:5222" {
+    sni            = false
+    protocol       = "xmpp"
+    proxy_protocol = "1"
+    alpn           = ["h2", "h2"]
+    trust_root     = "open.txt"
+  }
+  endpoint "unix:run/x.sock" { protocol = "imaps" }
+  endpoint "unix:/run/y.sock" { protocol = "gopher" }
+  endpoint "unix:/run/../x.sock" { sni = 0 }
 }

@@ -40,3 +40,48 @@ hook "tests" {
   reload { unit = "nginx.service" }
   reload { unit = "nginx.service" }
 }
+hook "alone" {
+  reload {
+    process     = "nginx"
+    try_restart = true
+    certificate = "/etc/haproxy/certs/www.pem"
+  }
+}
+hook "haproxy" {
+  reload { haproxy = "/run/haproxy/admin.sock" }
+}
+hook "names" {
+  reload {
+    haproxy     = "haproxy/admin.sock"
+    certificate = "/etc/haproxy/my certs/www.pem"
+  }
+}
+hook "process" {
+  reload {
+    pid_file = "/run/nginx.pid"
+    signal   = "HUP"
+    process  = "sbin/nginx"
+  }
+}
+hook "all" {
+  reload {
+    unit        = "nginx.service"
+    try_restart = "yes"
+    pid_file    = "/run/nginx.pid"
+    signal      = "HUP"
+    haproxy     = "/run/haproxy/admin.sock"
+    certificate = "www.pem"
+  }
+}
+hook "unknown" {
+  reload {
+    unit    = "nginx.service"
+    restart = true
+  }
+}
+hook "misspelled" {
+  reload {
+    haproxi     = "/run/haproxy/admin.sock"
+    certificate = "www.pem"
+  }
+}

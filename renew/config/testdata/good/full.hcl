@@ -118,6 +118,13 @@ certificate "www" {
     protocol = "tls"
     names    = ["www.example.COM"]
   }
+  endpoint "[::1]:8443" {
+    sni            = false
+    proxy_protocol = 2
+    alpn           = ["h2", "http/1.1"]
+    trust_roots    = "root.pem"
+  }
+  endpoint "unix:/run/imap.sock" { protocol = "imap" }
 }
 
 certificate "site" {
@@ -145,14 +152,27 @@ hook "nginx" {
   test    = ["nginx", "-t"]
   timeout = "1m30s"
   each    = true
-  reload { unit = "nginx.service" }
+  reload {
+    unit        = "nginx.service"
+    try_restart = true
+  }
 }
 
 hook "pid" {
+  window      = "Mon-Fri 02:00-05:00, Sat 22:00-04:00"
+  window_zone = "Europe/Berlin"
   test { unit = "certvigil-test.service" }
   reload {
     pid_file = "/run/haproxy.pid"
     signal   = "SIGUSR2"
+    process  = "/usr/sbin/haproxy"
+  }
+}
+
+hook "api" {
+  reload {
+    haproxy     = "/run/haproxy/admin.sock"
+    certificate = "@site/www.pem"
   }
 }
 
