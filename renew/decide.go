@@ -175,6 +175,9 @@ func DueHooks(now time.Time, c *Cert, f *Facts) []string {
 // live version, or what lies at the paths is not what it was when it did. What
 // someone else put there is adopted or replaced first.
 func hookPending(h string, f *Facts) bool {
+	if keepsBetter(f) {
+		return false
+	}
 	rec := f.Journal.Hooks[h]
 	return rec.Acknowledged != f.Live || (rec.Saw != "" && rec.Saw != f.Seen && len(f.Foreign) == 0)
 }
@@ -183,7 +186,7 @@ func hookPending(h string, f *Facts) bool {
 // after every hook had returned 0. Once the hooks ran again they get another
 // proof before they are blamed again.
 func reloadInVain(c *Cert, f *Facts) bool {
-	if c.OnChange == Alarming && len(f.Foreign) > 0 {
+	if keepsBetter(f) || c.OnChange == Alarming && len(f.Foreign) > 0 {
 		return false // what is served may be somebody else's, as the operator wants it
 	}
 	for p := range LiveProofs(c, f) {

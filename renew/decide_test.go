@@ -106,6 +106,18 @@ func TestDecide(t *testing.T) {
 			f.Newest = Version{N: 2, Fault: Unreadable}
 			f.Live = 2
 		}, Install, time.Time{}, InstallPending},
+		{"the newest pair is broken, and the server has it loaded: it is not reloaded for the older one", soon, func(c *Cert, f *Facts) {
+			f.Newest = Version{N: 2, Fault: Unreadable}
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 2, RanAt: soon}
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Served: true, CheckedAt: soon, NotAfter: f.Held.NotAfter.Add(day)}
+			f.failed(Trouble{Count: 1, Class: Limited, Last: soon, RetryAt: soon.Add(day)})
+		}, Verify, time.Time{}, NotProved},
+		{"it has another that ends sooner: then it is", soon, func(c *Cert, f *Facts) {
+			f.Newest = Version{N: 2, Fault: Unreadable}
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 2, RanAt: soon}
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Served: true, CheckedAt: soon, NotAfter: f.Held.NotAfter.Add(-day)}
+			f.failed(Trouble{Count: 1, Class: Limited, Last: soon, RetryAt: soon.Add(day)})
+		}, Deploy, time.Time{}, HookPending},
 		{"the newest pair is broken and the older is live: issue", soon, func(c *Cert, f *Facts) {
 			f.Newest = Version{N: 2, Fault: Unreadable}
 		}, Issue, time.Time{}, Unreadable},
