@@ -42,8 +42,8 @@ build: ## bin/certvigil
 	packaging/deps.sh
 	$(BUILD) -ldflags "$(STAMP)" -o bin/ ./cmd/certvigil
 
-# What proofs are tested against, beside nginx.
-SERVERS = postfix imap-login pop3-login lmtp managesieve-login postgres mariadbd slapd vsftpd prosody
+# What proofs and examples are tested against, beside nginx and HAProxy.
+SERVERS = apache2 postfix imap-login pop3-login lmtp managesieve-login postgres mariadbd slapd vsftpd prosody
 
 .PHONY: test
 test: unit service-test ## all tests, as a new machine runs them
