@@ -17,7 +17,6 @@ LoadModule authz_core_module $modules/mod_authz_core.so
 LoadModule dir_module $modules/mod_dir.so
 LoadModule socache_shmcb_module $modules/mod_socache_shmcb.so
 LoadModule ssl_module $modules/mod_ssl.so
-ServerLimit 2
 StartServers 1
 GracefulShutdownTimeout 5
 Listen $http

@@ -99,15 +99,35 @@ func (s *Server) awaitUp(ctx context.Context) error {
 	}
 }
 
-// Stop ends the server with all that it started, and waits for it to be gone.
+// Stop ends the server with all that it started, and waits until nothing listens
+// any more.
 func (s *Server) Stop() error {
 	if s.child == nil {
 		return nil
 	}
 	err := s.child.end(s.quit, serverStop)
-	// What is left of its process group, which launch made.
+	// What is left of its process group, which launch made. It is gone a moment later.
 	_ = syscall.Kill(-s.child.pid(), syscall.SIGKILL)
-	return err
+	s.child = nil
+	return errors.Join(err, s.awaitDown())
+}
+
+func (s *Server) awaitDown() error {
+	late := time.Now().Add(serverStop)
+	for _, address := range s.up {
+		for {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				break
+			}
+			conn.Close()
+			if time.Now().After(late) {
+				return fmt.Errorf("ending %s: something still listens at %s", s.Name, address)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	return nil
 }
 
 // PID is the id of the main process; 0 when it is not running.
