@@ -77,8 +77,9 @@ func TestTheDropInIsEnough(t *testing.T) {
 		if version == 2 {
 			return
 		}
-		if r, err := w.Agent.Command(ctx, "renew", "db", "--force", "--wait", "1s"); err != nil || r.Code == stage.CodeUnknown {
-			t.Fatalf("renew: %v: %s", err, r.Stderr)
+		// It says that it came to no good end: the reload is still to come.
+		if _, err := w.Agent.Command(ctx, "renew", "db", "--force"); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
