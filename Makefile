@@ -31,7 +31,7 @@ ARGS ?=
 BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false
 
 # Longer than the slowest package takes on two cores with the race detector.
-TEST_TIMEOUT ?= 10m
+TEST_TIMEOUT ?= 15m
 
 .PHONY: help
 help: ## this list

@@ -21,7 +21,7 @@ var rooms = []string{
 	"renew/issue/acmetest", "renew/issue/faultproxy", "renew/store/disktest", "cmd/certvigil",
 	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/sim",
 	"examples/walk", "examples/nginx", "examples/apache", "examples/haproxy", "examples/postfix", "examples/dovecot",
-	"examples/postgresql",
+	"examples/postgresql", "examples/six",
 }
 
 // soleImporter names the one room that may import a library: its traps die there.

@@ -62,7 +62,7 @@ func (w *Walk) Nginx(folder string) *Guest {
 	g.Endpoints = []Endpoint{{s.Address, "tls"}}
 	g.Changes = append(reload("nginx.service", s), "127.0.0.1:443", s.Address, "127.0.0.1:8402", w.Responder,
 		`test { unit = "certvigil-nginx-test.service" }`, "test = "+List(s.TestCommand()))
-	w.must(s.EnableText("http", w.Read(filepath.Join(folder, "http.conf"), "listen 80;", "listen "+w.HTTP+";", "127.0.0.1:8402", w.Responder)))
+	w.must(s.EnableText("http", w.Read(filepath.Join(folder, "http.conf"), "listen 80;", "listen "+loopback(w.plain())+";", "127.0.0.1:8402", w.Responder)))
 	w.begin(s)
 	w.must(s.EnableText("https", w.Read(filepath.Join(folder, "https.conf"), "listen 443 ssl;", "listen "+s.Address+" ssl;", "/var/lib/certvigil/live/www", w.Live())))
 	return g
@@ -72,7 +72,7 @@ func (w *Walk) Nginx(folder string) *Guest {
 func (w *Walk) Apache(folder string) *Guest {
 	w.T.Helper()
 	https := w.ports(1)[0]
-	s, err := stage.NewApache(w.Folder(), w.httpPort, https)
+	s, err := stage.NewApache(w.Folder(), w.plain(), https)
 	w.must(err)
 	html := filepath.Join(s.Dir, "html")
 	g := &Guest{Server: s, Name: "apache", For: "example.com", Pair: w.Live(), Conf: filepath.Join(s.Dir, "sites", "https.conf")}
@@ -93,7 +93,7 @@ func (w *Walk) HAProxy(folder string) *Guest {
 	g := &Guest{Server: s, Name: "haproxy", For: "example.com", Pair: pair, Conf: filepath.Join(s.Dir, "haproxy.cfg")}
 	g.Endpoints = []Endpoint{{https, "tls"}}
 	g.Changes = append(reload("haproxy.service", s), "127.0.0.1:443", https, "127.0.0.1:8402", w.Responder, "/etc/haproxy/certs/www.pem", pair)
-	w.must(s.Add("haproxy.cfg", w.Read(filepath.Join(folder, "http.cfg"), "bind :80", "bind "+w.HTTP, "127.0.0.1:8402", w.Responder)))
+	w.must(s.Add("haproxy.cfg", w.Read(filepath.Join(folder, "http.cfg"), "bind :80", "bind "+loopback(w.plain()), "127.0.0.1:8402", w.Responder)))
 	w.begin(s)
 	w.must(s.Add("haproxy.cfg", w.Read(filepath.Join(folder, "https.cfg"), "bind :443", "bind "+https, "/etc/haproxy/certs/www.pem", pair)))
 	return g

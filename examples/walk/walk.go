@@ -31,6 +31,7 @@ type Walk struct {
 	Responder string // where the agent answers, behind a server that has HTTP
 
 	httpPort int
+	taken    bool // a server has httpPort
 }
 
 // New starts a CA, and prepares for an agent that keeps the certificate cert.
@@ -151,7 +152,7 @@ func (w *Walk) Served(g *Guest) {
 	}
 }
 
-// Context ends when the test is lost.
+// context ends when the test is lost.
 func (w *Walk) context() context.Context {
 	ctx, cancel := context.WithTimeout(w.T.Context(), patience)
 	w.T.Cleanup(cancel)
@@ -163,6 +164,16 @@ func (w *Walk) ports(n int) []int {
 	ports, err := stage.FreePorts(n)
 	w.must(err)
 	return ports
+}
+
+// plain is where a server has port 80: the first of them where the CA looks.
+func (w *Walk) plain() int {
+	w.T.Helper()
+	if w.taken {
+		return w.ports(1)[0]
+	}
+	w.taken = true
+	return w.httpPort
 }
 
 func (w *Walk) must(err error) {
