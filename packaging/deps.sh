@@ -33,6 +33,7 @@ package_of() { # COMMAND: the Debian package that brings it
 		name=${1%-login}
 		echo "dovecot-${name}d"
 		;;
+	apache2) echo apache2-bin ;; # without the service and its configuration
 	postgres) echo postgresql ;;
 	mariadbd) echo mariadb-server-core ;;
 	*)

@@ -200,3 +200,6 @@ func (n *Nginx) LastErrors(lines int) string {
 	}
 	return "nothing was logged"
 }
+
+// Said is LastErrors, as a [Server] has it.
+func (n *Nginx) Said(lines int) string { return n.LastErrors(lines) }
