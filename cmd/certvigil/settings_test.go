@@ -30,6 +30,7 @@ type site struct {
 	Key       string
 	OnChange  string
 	Solver    string // a reference; the only one where empty
+	More      string // more of the block, in HCL
 }
 
 var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.FuncMap{
@@ -92,6 +93,7 @@ certificate {{q .Name}} {
 {{- if .Endpoint}}
   endpoint {{q .Endpoint}} {}
 {{- end}}
+  {{.More}}
 }
 {{end}}
 {{- if .Reload}}
