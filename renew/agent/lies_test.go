@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -107,4 +108,28 @@ func TestAHookThatHasNotReturnedIsToldOfBeforeItsTimeout(t *testing.T) {
 			t.Errorf("after 29 s: %s %s %+v", r.Health, r.Reason, r.Findings)
 		}
 	})
+}
+
+// closer notes which proofs look closely.
+type closer struct {
+	*host
+	looks []bool
+}
+
+func (p *closer) Prove(ctx context.Context, e renew.Endpoint, names []string, version int, want probe.Want, patience time.Duration) []renew.Proof {
+	p.looks = append(p.looks, want.Closely)
+	return p.host.Prove(ctx, e, names, version, want, patience)
+}
+
+func TestOnlyTheProofAfterAReloadLooksClosely(t *testing.T) {
+	p := &closer{host: newHost(90 * day)}
+	synctest.Test(t, func(t *testing.T) {
+		a := New(Parts{Store: p.host, Prober: p, Runner: p.host, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, configOf("www"), p.host)
+		stop := started(t, a)
+		time.Sleep(90 * time.Minute) // and once by the hour
+		stop()
+	})
+	if !slices.Equal(p.looks, []bool{true, false}) {
+		t.Errorf("looks closely: %v, want the first of two", p.looks)
+	}
 }

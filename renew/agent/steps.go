@@ -157,6 +157,7 @@ func (j *job) patience() time.Duration {
 
 func (j *job) verify(ctx context.Context) {
 	want := probe.WantOf(j.facts.Held)
+	want.Closely = j.step.Reason != renew.ProofDue
 	var proofs []renew.Proof
 	for _, e := range j.cert.Endpoints {
 		proofs = append(proofs, j.parts.Prober.Prove(ctx, e, e.NamesOr(j.cert.Names), j.facts.Live, want, j.patience())...)
