@@ -22,6 +22,7 @@ import (
 type lie struct {
 	name string
 	bare bool // without the host's nginx
+	root bool // only root can set it up; another lie of the same kind needs no rights
 	tell func(h *host) ruse
 }
 
@@ -49,6 +50,9 @@ var lies = slices.Concat(hookLies, nginxLies, copyLies)
 func TestReloadsThatLie(t *testing.T) {
 	t.Parallel()
 	for i, l := range lies {
+		if l.root && os.Geteuid() != 0 {
+			continue
+		}
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
 			reported, healed := l.unmask(t)

@@ -23,7 +23,7 @@ var nginxLies = []lie{
 			end: func() { must(h.t, unix.Prlimit(h.nginx.PID(), unix.RLIMIT_NOFILE, &before, nil)) },
 		}
 	}},
-	{name: "nginx's master may not read the key", tell: func(h *host) ruse {
+	{name: "nginx's master may not read the key", root: true, tell: func(h *host) ruse {
 		// The master is root without root's right to read everything, as in a unit
 		// with a CapabilityBoundingSet; nginx -t, which the agent runs, has it.
 		h.confine("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", "--")
