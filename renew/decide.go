@@ -17,7 +17,7 @@ type rule func(now time.Time, c *Cert, f *Facts) (Step, bool)
 // comes first, then what gets a new one, so that a hook or an endpoint that
 // keeps failing never holds back a renewal.
 func rules() []rule {
-	return []rule{adoptRule, installRule, issueRule, deployRule, verifyRule, adviseRule, enrollRule, lookUpRule, preflightRule}
+	return []rule{adoptRule, installRule, issueRule, rollbackRule, deployRule, verifyRule, adviseRule, enrollRule, lookUpRule, preflightRule}
 }
 
 // Decide returns the one thing to do next for c: the first rule whose time has

@@ -31,6 +31,8 @@ var soleImporter = map[string]string{
 	"github.com/godbus/dbus/v5":                   "hooks",
 	"github.com/letsencrypt/pebble/v2":            "renew/issue/acmetest",
 	"github.com/go-asn1-ber/asn1-ber":             "renew/probe",
+	"software.sslmate.com/src/go-pkcs12":          "renew/keypair",
+	"github.com/pavlo-v-chernykh/keystore-go/v4":  "renew/keypair",
 	"github.com/spf13/cobra":                      "cmd/certvigil",
 	"github.com/coreos/go-systemd/v22/daemon":     "cmd/certvigil",
 	"github.com/coreos/go-systemd/v22/activation": "cmd/certvigil",

@@ -28,6 +28,7 @@ type site struct {
 	Issuers   string // of a list, in HCL; the only one where empty
 	Fullchain string // of an output; none where empty
 	Key       string
+	Outputs   string // more install blocks, in HCL
 	OnChange  string
 	Solver    string // a reference; the only one where empty
 	More      string // more of the block, in HCL
@@ -86,6 +87,9 @@ certificate {{q .Name}} {
     key       = {{q .Key}}
     mode      = "0600"
   }
+{{- end}}
+{{- if .Outputs}}
+  {{.Outputs}}
 {{- end}}
 {{- if $hook}}
   hooks = [hook.nginx]
