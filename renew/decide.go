@@ -2,6 +2,7 @@ package renew
 
 import (
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -230,7 +231,7 @@ func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 		case p.CheckedAt.IsZero(), lost && p.Served:
 			return retried(Step{Do: Verify, Reason: NotProved}, f.Journal.Verify, f.Journal.Request), true
 		case !p.Served:
-			return failingProof(f, p), true
+			return failingProof(p, c, f), true
 		case f.ChangedAt.After(p.CheckedAt) && !f.ChangedAt.After(now), p.CheckedAt.After(now):
 			return Step{Do: Verify, At: now, Reason: ProofDue}, true
 		}
@@ -245,12 +246,24 @@ func proofInterval(f *Facts) time.Duration {
 	return min(proofEvery, f.Held.Lifetime()/proofPortion)
 }
 
-// failingProof: again when the backoff is over. The hooks ran again before it
-// where there are any, since deployRule is asked first.
-func failingProof(f *Facts, p Proof) Step {
+// ranSince tells whether a hook has acknowledged the live version since p.
+func ranSince(p Proof, c *Cert, f *Facts) bool {
+	return slices.ContainsFunc(c.Hooks, func(h string) bool {
+		rec := f.Journal.Hooks[h]
+		return rec.Acknowledged == f.Live && rec.RanAt.After(p.CheckedAt)
+	})
+}
+
+// failingProof: at once where a hook ran since, which may have failed until then;
+// else again when the backoff is over. The hooks ran again before it where there
+// are any, since deployRule is asked first.
+func failingProof(p Proof, c *Cert, f *Facts) Step {
 	s := Step{Do: Verify, Reason: NotServed}
 	if p.Unverifiable {
 		s.Reason = Unverifiable
+	}
+	if ranSince(p, c, f) {
+		return s
 	}
 	return retried(s, f.Journal.Verify, f.Journal.Request)
 }

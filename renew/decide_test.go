@@ -227,6 +227,11 @@ func TestDecide(t *testing.T) {
 			f.Journal.Verify = Trouble{Count: 1, RetryAt: soon}
 			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(1500 * time.Millisecond), Saw: "as it is"}
 		}, Verify, time.Time{}, NotServed},
+		{"a hook that failed has run at last: looked at at once", t0.Add(3 * time.Second), func(c *Cert, f *Facts) {
+			f.Journal.Proofs[0].Served = false
+			f.Journal.Verify = Trouble{Count: 9, Last: t0.Add(time.Second), RetryAt: t0.Add(time.Minute)}
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(2 * time.Second), Saw: f.Seen}
+		}, Verify, time.Time{}, NotServed},
 		{"an endpoint that can't be reached: no reload, another look", soon, func(c *Cert, f *Facts) {
 			f.Journal.Proofs[0].Served, f.Journal.Proofs[0].Unverifiable = false, true
 			f.Journal.Verify = Trouble{Count: 1, RetryAt: soon}
