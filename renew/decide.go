@@ -59,8 +59,6 @@ func installRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	switch {
 	case f.Held.N == 0:
 		return Step{}, false // nothing whole to put in place
-	case Withheld(now, f) && !givesWay(now, c, f):
-		return Step{}, false
 	case f.Live != f.Held.N && !LeftAlone(c, f, AtLive):
 		reason = InstallPending
 	default:
@@ -213,8 +211,7 @@ const (
 )
 
 func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
-	lost := Withheld(now, f) // then it is looked at whether a server has it still
-	if !inPlace(f) && !lost {
+	if !inPlace(f) {
 		return Step{}, false
 	}
 	every := proofInterval(f)
@@ -228,7 +225,7 @@ func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 			continue
 		}
 		switch {
-		case p.CheckedAt.IsZero(), lost && p.Served:
+		case p.CheckedAt.IsZero():
 			return retried(Step{Do: Verify, Reason: NotProved}, f.Journal.Verify, f.Journal.Request), true
 		case !p.Served:
 			return failingProof(p, c, f), true

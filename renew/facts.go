@@ -85,7 +85,6 @@ type Facts struct {
 	Standings []Standing    // one for each issuer of the Cert, in its order
 	Earliest  time.Time     // the clock can't be right before: the newest pair, and the program, are from then
 	Checking  bool          // a preflight is under way
-	Blocking  bool          // another certificate of the same hook is [Blocked]
 	Journal   Journal
 
 	// ConfiguredAt is when the configuration last changed on disk. Only Promises

@@ -28,7 +28,6 @@ type sight struct {
 
 	checkup  *checkup // what a preflight has just found
 	checking bool     // another is under way
-	blocking bool     // another certificate is held up by this one
 
 	facts   renew.Facts
 	verdict renew.Verdict
@@ -44,7 +43,7 @@ func (s *sight) gather(now time.Time) error {
 	if s.built.After(f.Earliest) {
 		f.Earliest = s.built
 	}
-	f.Checking, f.Blocking = s.checking, s.blocking
+	f.Checking = s.checking
 	if err != nil || s.request == nil && s.unsaved == nil && s.checkup == nil {
 		// What could not be read is no journal: what is in hand stays there, until
 		// there is one that it can be added to.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +21,7 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 	s := sights.Get().(*sight)
 	*s = sight{
 		store: a.parts.Store, drive: a.parts.Drive, config: a.config, cert: e.cert, built: a.parts.Built,
-		foreign: e.facts.Foreign, checking: e.checking, blocking: a.blocks(now, e),
+		foreign: e.facts.Foreign, checking: e.checking,
 	}
 	name := e.cert.Name
 	s.unsaved, s.request, s.checkup = take(a.unsaved, name), take(a.requests, name), take(a.checkups, name)
@@ -43,23 +42,6 @@ func (s *sight) look(now time.Time) {
 	}
 	s.verdict = s.drive.Health(now, &s.cert, &s.facts)
 	s.step = s.drive.Decide(now, &s.cert, &s.facts)
-}
-
-// blocks tells whether another certificate of the same hook is held up, and e's
-// broken pair may be why.
-func (a *Agent) blocks(now time.Time, e *entry) bool {
-	if !renew.Withheld(now, &e.facts) {
-		return false
-	}
-	for _, other := range a.entries {
-		shared := func(h string) bool {
-			return slices.ContainsFunc(e.cert.Hooks, func(own string) bool { return own == h || a.config.Hooks[own].Same(a.config.Hooks[h]) })
-		}
-		if other != e && slices.ContainsFunc(other.cert.Hooks, shared) && renew.Blocked(now, &other.cert, &other.facts) {
-			return true
-		}
-	}
-	return false
 }
 
 // take removes what m has for name; nil where it has nothing.
