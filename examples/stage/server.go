@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -24,10 +25,9 @@ const (
 // runs: NewApache, NewHAProxy, NewPostfix, NewDovecot and NewPostgreSQL write what
 // a package brings, in miniature; an operator's own lines come by [Server.Add].
 type Server struct {
-	Name string
-	Dir  string
-	// PIDFile is that of the main process, where its configuration has one.
-	PIDFile string
+	Name    string
+	Dir     string
+	PIDFile string // of the main process
 
 	argv   []string
 	as     *syscall.Credential // nil: as who runs this
@@ -55,8 +55,8 @@ func (s *Server) Add(file, text string) error {
 // ReloadCommand is the argv that does what a reload of its unit does.
 func (s *Server) ReloadCommand() []string { return s.reload }
 
-// Start starts the server and returns once it listens. It is a child of this
-// process, and ends with it.
+// Start starts the server and returns once it has read its configuration and
+// listens. It is a child of this process, and ends with it.
 func (s *Server) Start(ctx context.Context) error {
 	if s.PID() != 0 {
 		return fmt.Errorf("starting %s: it runs already", s.Name)
@@ -80,23 +80,39 @@ func (s *Server) awaitUp(ctx context.Context) error {
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for waiting := s.up; ; {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", waiting[0])
+	for {
+		err := s.ready(ctx)
 		if err == nil {
-			conn.Close()
-			if waiting = waiting[1:]; len(waiting) == 0 {
-				return nil
-			}
-			continue
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("starting %s: no answer at %s: %w: %s", s.Name, waiting[0], err, s.Said(5)), s.Stop())
+			return errors.Join(fmt.Errorf("starting %s: %w: %s", s.Name, err, s.Said(5)), s.Stop())
 		case <-s.child.ended:
 			return fmt.Errorf("starting %s: %w: %s", s.Name, s.child.outcome(), s.Said(5))
 		case <-tick.C:
 		}
 	}
+}
+
+// ready looks for the pid file first: Apache reads its configuration twice, and
+// listens for a moment after the first time.
+func (s *Server) ready(ctx context.Context) error {
+	text, err := os.ReadFile(s.PIDFile)
+	if err != nil {
+		return err
+	}
+	if fields := strings.Fields(string(text)); len(fields) == 0 || fields[0] != strconv.Itoa(s.child.pid()) {
+		return fmt.Errorf("%s does not name process %d yet", s.PIDFile, s.child.pid())
+	}
+	for _, address := range s.up {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		conn.Close()
+	}
+	return nil
 }
 
 // Stop ends the server with all that it started, and waits until nothing listens
