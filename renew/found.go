@@ -51,7 +51,10 @@ func (last Found) Next(began time.Time, c *Cert, f *Facts, s Search) Found {
 	}
 	for _, p := range s.Places {
 		was, known := last.find(p.Address, p.Name)
-		p.Copy = p.Older && p.isCopy(was, known, deployed, f)
+		if p.Older && !known && !deployed && p.File == "" {
+			continue // whether it is one that a hook will reach is seen once they have run
+		}
+		p.Copy = p.Older && p.isCopy(was, known, f)
 		p.Since = began
 		if known && was.Copy == p.Copy {
 			p.Since = earlier(was.Since, began)
@@ -79,16 +82,14 @@ func (last Found) Next(began time.Time, c *Cert, f *Facts, s Search) Found {
 // live one where its configuration names a file of ours. Where that names another
 // they never will. Where nobody knows, it is an endpoint as long as it showed the
 // live version before, until proofs have failed several times.
-func (p Place) isCopy(was Place, known, deployed bool, f *Facts) bool {
+func (p Place) isCopy(was Place, known bool, f *Facts) bool {
 	switch {
 	case p.File != "":
 		return !p.Ours
-	case known && was.Copy:
-		return true
-	case !deployed:
-		return false
+	case known && !was.Copy:
+		return f.Journal.Verify.Count >= patientTries
 	default:
-		return !known || f.Journal.Verify.Count >= patientTries
+		return true
 	}
 }
 

@@ -132,16 +132,17 @@ func TestWhichOlderVersionIsACopy(t *testing.T) {
 		before []Place
 		change func(*Facts)
 		found  Place
-		want   bool
+		want   string
 	}{
-		{"it was never seen otherwise", nil, nil, older(address, name), true},
-		{"a hook is still to run", nil, pending, older(address, name), false},
-		{"the server may still be loading", nil, loading, older(address, name), false},
-		{"it showed the live version before", []Place{live(address, name)}, nil, older(address, name), false},
-		{"and its proofs keep failing", []Place{live(address, name)}, failing, older(address, name), true},
-		{"it was a copy before, and a hook is to run", []Place{older(address, name)}, pending, older(address, name), true},
-		{"its configuration names another file", []Place{live(address, name)}, pending, theirs, true},
-		{"its configuration names ours", nil, failing, ours, false},
+		{"it was never seen otherwise", nil, nil, older(address, name), "copy"},
+		{"a hook is still to run", nil, pending, older(address, name), "neither"},
+		{"the server may still be loading", nil, loading, older(address, name), "neither"},
+		{"it showed the live version before", []Place{live(address, name)}, nil, older(address, name), "endpoint"},
+		{"and the hook is still to run", []Place{live(address, name)}, pending, older(address, name), "endpoint"},
+		{"and its proofs keep failing", []Place{live(address, name)}, failing, older(address, name), "copy"},
+		{"it was a copy before, and a hook is to run", []Place{older(address, name)}, pending, older(address, name), "copy"},
+		{"its configuration names another file", []Place{live(address, name)}, pending, theirs, "copy"},
+		{"its configuration names ours", nil, failing, ours, "endpoint"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, f := auto(90*day, tc.before...)
@@ -149,11 +150,11 @@ func TestWhichOlderVersionIsACopy(t *testing.T) {
 				tc.change(&f)
 			}
 			f.Journal.Found = f.Journal.Found.Next(t0.Add(time.Hour), &c, &f, Search{Places: []Place{tc.found}})
-			if got := len(Copies(t0.Add(time.Hour), &c, &f)) == 1; got != tc.want {
+			if got := len(Copies(t0.Add(time.Hour), &c, &f)) == 1; got != (tc.want == "copy") {
 				t.Errorf("a copy: %v", got)
 			}
-			if got := len(Endpoints(&c, &f)) == 0; got != tc.want {
-				t.Errorf("no endpoint: %v", got)
+			if got := len(Endpoints(&c, &f)) == 1; got != (tc.want == "endpoint") {
+				t.Errorf("an endpoint: %v", got)
 			}
 		})
 	}

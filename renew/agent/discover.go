@@ -126,12 +126,14 @@ func (s *search) enter(j renew.Journal, f *renew.Facts) renew.Journal {
 	return j
 }
 
+const endpointGone = "endpoint is gone"
+
 // tellFound logs what a search found that was not known, and what is gone.
 func tellFound(log *slog.Logger, was, is renew.Found) {
 	tell := func(level slog.Level, text string, among, but renew.Found, copies bool) {
 		told := map[string]bool{}
-		for _, p := range but.Places {
-			told[p.Address] = told[p.Address] || p.Copy == copies
+		for _, p := range but.Places { // an endpoint that became a copy is not gone
+			told[p.Address] = told[p.Address] || p.Copy == copies || text == endpointGone
 		}
 		for _, p := range among.Places {
 			if p.Copy == copies && !told[p.Address] {
@@ -142,7 +144,7 @@ func tellFound(log *slog.Logger, was, is renew.Found) {
 	}
 	tell(slog.LevelInfo, "endpoint found", is, was, false)
 	tell(slog.LevelWarn, "stale copy found", is, was, true)
-	tell(slog.LevelWarn, "endpoint is gone", was, is, false)
+	tell(slog.LevelWarn, endpointGone, was, is, false)
 	tell(slog.LevelInfo, "stale copy is gone", was, is, true)
 	if len(is.Blind) > 0 && !slices.Equal(was.Blind, is.Blind) {
 		log.Warn("not all servers can be looked at", "reason", renew.DiscoveryBlind, "detail", strings.Join(is.Blind, "; "))
