@@ -14,6 +14,7 @@ type Found struct {
 	For    int       `json:"for,omitempty"`    // the live version, where its hooks had run before
 	Places []Place   `json:"places,omitempty"` // by address, then by name
 	Blind  []string  `json:"blind,omitempty"`  // what could not be looked at, and why
+	Cut    bool      `json:"cut,omitempty"`    // its time was over before all was
 }
 
 // Place is one address at which a server showed a version of the certificate for
@@ -43,7 +44,7 @@ type Search struct {
 
 // Next is what is known after the search that began at began.
 func (last Found) Next(began time.Time, c *Cert, f *Facts, s Search) Found {
-	next := Found{At: began, Of: c.searched(), Blind: s.Blind}
+	next := Found{At: began, Of: c.searched(), Blind: s.Blind, Cut: s.Cut}
 	settled, ok := settledAt(c, f)
 	deployed := ok && !began.Before(settled)
 	if deployed {
@@ -51,10 +52,10 @@ func (last Found) Next(began time.Time, c *Cert, f *Facts, s Search) Found {
 	}
 	for _, p := range s.Places {
 		was, known := last.find(p.Address, p.Name)
-		if p.Older && !known && !deployed && p.File == "" {
+		if p.Older && !known && !deployed && !p.Ours {
 			continue // whether it is one that a hook will reach is seen once they have run
 		}
-		p.Copy = p.Older && p.isCopy(was, known, f)
+		p.Copy = p.Older && p.isCopy(was, known, deployed, f)
 		p.Since = began
 		if known && was.Copy == p.Copy {
 			p.Since = earlier(was.Since, began)
@@ -79,14 +80,19 @@ func (last Found) Next(began time.Time, c *Cert, f *Facts, s Search) Found {
 }
 
 // isCopy judges a server that shows an older version. The hooks have it load the
-// live one where its configuration names a file of ours. Where that names another
-// they never will. Where nobody knows, it is an endpoint as long as it showed the
-// live version before, until proofs have failed several times.
-func (p Place) isCopy(was Place, known bool, f *Facts) bool {
+// live one where its configuration names a file of ours. Where that names another,
+// a hook may write there, and has done so once it has run. Where nobody knows, it
+// is an endpoint as long as it showed the live version before, until proofs have
+// failed several times.
+func (p Place) isCopy(was Place, known, deployed bool, f *Facts) bool {
 	switch {
-	case p.File != "":
-		return !p.Ours
-	case known && !was.Copy:
+	case p.Ours:
+		return false
+	case known && was.Copy:
+		return true
+	case !deployed:
+		return false
+	case known && p.File == "":
 		return f.Journal.Verify.Count >= patientTries
 	default:
 		return true

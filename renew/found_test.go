@@ -80,6 +80,7 @@ func TestWhenServersAreSearchedFor(t *testing.T) {
 		{"a certificate of an hour", time.Hour, []Place{at443}, nil, 3 * time.Minute},
 		{"nothing was found", 90 * day, nil, nil, 5 * time.Minute},
 		{"a stale copy", 90 * day, []Place{at443, older("127.0.0.1:8443", "example.com")}, nil, 5 * time.Minute},
+		{"the one before was cut short", 90 * day, []Place{at443}, func(_ *Cert, f *Facts) { f.Journal.Found.Cut = true }, 5 * time.Minute},
 		{"a proof fails", 90 * day, []Place{at443}, func(_ *Cert, f *Facts) { f.Journal.Proofs[0].Served = false }, 5 * time.Minute},
 		{"never searched", 90 * day, nil, func(_ *Cert, f *Facts) { f.Journal.Found = Found{} }, -1},
 		{"the agent started", 90 * day, []Place{at443}, func(_ *Cert, f *Facts) { f.Unsearched = true }, -1},
@@ -141,7 +142,8 @@ func TestWhichOlderVersionIsACopy(t *testing.T) {
 		{"and the hook is still to run", []Place{live(address, name)}, pending, older(address, name), "endpoint"},
 		{"and its proofs keep failing", []Place{live(address, name)}, failing, older(address, name), "copy"},
 		{"it was a copy before, and a hook is to run", []Place{older(address, name)}, pending, older(address, name), "copy"},
-		{"its configuration names another file", []Place{live(address, name)}, pending, theirs, "copy"},
+		{"its configuration names another file", []Place{live(address, name)}, nil, theirs, "copy"},
+		{"a hook that may write there is still to run", []Place{live(address, name)}, pending, theirs, "endpoint"},
 		{"its configuration names ours", nil, failing, ours, "endpoint"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

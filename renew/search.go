@@ -51,7 +51,7 @@ func searchRule(_ time.Time, c *Cert, f *Facts) (Step, bool) {
 	return s, true
 }
 
-// searchSoon tells whether what was found is not to stay as it is: a copy, a server that is away or fails its proof, or none at all.
+// searchSoon tells whether what was found is not all, or not to stay as it is: a copy, a server that is away or fails its proof, or none at all.
 func searchSoon(c *Cert, f *Facts) bool {
 	for i := range f.Journal.Found.Places {
 		p := &f.Journal.Found.Places[i]
@@ -62,7 +62,7 @@ func searchSoon(c *Cert, f *Facts) bool {
 			return true
 		}
 	}
-	return len(Endpoints(c, f)) == 0
+	return f.Journal.Found.Cut || len(Endpoints(c, f)) == 0
 }
 
 // settledAt returns when servers show what the hooks had them load; false while a

@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"os/user"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/certvigil/certvigil/renew"
 )
 
 // listener is one place where a server can be asked.
@@ -16,6 +19,7 @@ type listener struct {
 	bound   netip.AddrPort // as the socket is bound; zero for a UNIX socket
 	socket  string         // stands for this very socket: another server's is another
 	process string         // whose it is, for a person
+	uses    []use          // what servers' configurations say of it
 	tls     answer
 }
 
@@ -32,6 +36,15 @@ const (
 var startTLS = map[uint16]string{
 	21: "ftp", 24: "lmtp", 25: "smtp", 110: "pop3", 119: "nntp", 143: "imap", 389: "ldap", 587: "submission",
 	3306: "mysql", 4190: "sieve", 5222: "xmpp", 5269: "xmpp-server", 5432: "postgres",
+}
+
+// endpoint is how l is asked.
+func (l listener) endpoint() renew.Endpoint {
+	e := renew.Endpoint{Address: l.address, Protocol: l.protocol()}
+	if slices.ContainsFunc(l.uses, func(u use) bool { return u.proxy }) {
+		e.ProxyProtocol = 2 // it has a word for a connection of nobody else's
+	}
+	return e
 }
 
 // protocol is what to speak at l.
@@ -52,14 +65,18 @@ const mostListeners = 512
 // listeners are the sockets that can be asked from here, and what could not be
 // looked at, but for mine, by their inodes. Several of one address (SO_REUSEPORT)
 // are one.
-func listeners(mine map[string]bool) (all []listener, blind []string) {
+func listeners(ctx context.Context, mine map[string]bool) (all []listener, blind []string) {
 	found, err := sockets()
 	if err != nil {
 		blind = append(blind, err.Error())
 	}
 	held := owners()
 	known := map[string]bool{}
+	here := map[string]process{} // who holds one of them, and is no container's
 	for _, s := range found {
+		if p, ok := held[s.inode]; ok {
+			here[s.inode] = p
+		}
 		ip := s.at.Addr()
 		if mine[s.inode] || never(s.at.Port()) || ip.IsLinkLocalUnicast() || known[s.at.String()] {
 			continue
@@ -67,7 +84,10 @@ func listeners(mine map[string]bool) (all []listener, blind []string) {
 		known[s.at.String()] = true
 		all = append(all, listener{address: reach(s.at).String(), bound: s.at, socket: s.at.String() + " " + s.inode, process: whose(s, held[s.inode])})
 	}
+	uses, unread := configured(ctx, here)
+	blind = append(blind, unread...)
 	slices.SortStableFunc(all, func(a, b listener) int { return a.bound.Compare(b.bound) })
+	all = assign(all, uses)
 	if n := len(all); n > mostListeners {
 		blind = append(blind, fmt.Sprintf("of %d listening sockets %d are asked", n, mostListeners))
 		all = all[:mostListeners]

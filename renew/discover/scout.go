@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/probe"
 )
 
@@ -58,7 +57,7 @@ func (s *Scout) listed(ctx context.Context, age time.Duration) (all []listener, 
 	if !s.self {
 		mine = own()
 	}
-	all, blind = listeners(mine)
+	all, blind = listeners(ctx, mine)
 	s.ask(ctx, all)
 	if ctx.Err() != nil {
 		return all, blind, true // kept by nobody: the next search goes on with it
@@ -111,10 +110,10 @@ func (s *Scout) ask(ctx context.Context, all []listener) {
 // speaks asks whether l speaks TLS, for no name. A socket of every IPv6 address
 // takes IPv4 as well where IPv6 is off at the loopback.
 func speaks(ctx context.Context, l *listener) answer {
-	_, err := prober(l.protocol()).Look(ctx, renew.Endpoint{Address: l.address, Protocol: l.protocol(), NoSNI: true}, "")
+	_, err := greet(ctx, l)
 	if probe.Unreached(err) && l.bound.Addr().Is6() && l.bound.Addr().IsUnspecified() {
 		l.address = v4(l.bound.Port())
-		_, err = prober(l.protocol()).Look(ctx, renew.Endpoint{Address: l.address, Protocol: l.protocol(), NoSNI: true}, "")
+		_, err = greet(ctx, l)
 	}
 	switch {
 	case err == nil, probe.Refused(err):
@@ -124,6 +123,12 @@ func speaks(ctx context.Context, l *listener) answer {
 	default:
 		return unknown
 	}
+}
+
+func greet(ctx context.Context, l *listener) (probe.Seen, error) {
+	e := l.endpoint()
+	e.NoSNI = true
+	return prober(e.Protocol).Look(ctx, e, "")
 }
 
 // prober waits as long as package probe does where something is said before TLS:

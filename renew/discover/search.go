@@ -3,6 +3,7 @@ package discover
 import (
 	"context"
 	"crypto/x509"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -74,7 +75,7 @@ func (q Query) wanted() (wanted, error) {
 
 // look asks l for one name. It answers false where that shows no version.
 func (w wanted) look(ctx context.Context, l listener, name string) (renew.Place, bool) {
-	e := renew.Endpoint{Address: l.address, Protocol: l.protocol()}
+	e := l.endpoint()
 	seen, err := prober(e.Protocol).Look(ctx, e, name)
 	if err != nil {
 		return renew.Place{}, false
@@ -83,10 +84,36 @@ func (w wanted) look(ctx context.Context, l listener, name string) (renew.Place,
 	if !ok {
 		return renew.Place{}, false
 	}
-	return renew.Place{
-		Address: e.Address, Name: name, Protocol: e.Protocol, Process: l.process,
+	p := renew.Place{
+		Address: e.Address, Name: name, Protocol: e.Protocol, ProxyProtocol: e.ProxyProtocol, Process: l.process,
 		Fingerprint: end.Fingerprint, NotAfter: end.NotAfter, Older: older,
-	}, true
+	}
+	if files := l.files(name); len(files) > 0 {
+		p.File, p.Ours = plain(files[0]), false
+		for _, f := range files {
+			if w.ours(f) {
+				p.File, p.Ours = plain(f), true
+			}
+		}
+		// One of several may be another certificate's: what is known is that one of
+		// them is ours, or nothing.
+		if !p.Ours && len(files) > 1 {
+			p.File = ""
+		}
+	}
+	return p, true
+}
+
+// ours tells whether a server that reads file reads what is renewed.
+func (w wanted) ours(file string) bool {
+	is, err := os.Stat(file)
+	return slices.ContainsFunc(w.Files, func(f string) bool {
+		if f == file {
+			return true
+		}
+		fi, other := os.Stat(f)
+		return err == nil && other == nil && os.SameFile(is, fi)
+	})
 }
 
 // judge tells which version was shown, the newest where a server has two kinds of

@@ -54,3 +54,15 @@ func TestPrintersAndSSHAreNeverAsked(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoIsHiddenIsNamedByHisUser(t *testing.T) {
+	for want, got := range map[string]string{
+		"nginx, pid 7":              whose(socket{}, process{pid: 7, name: "nginx"}),
+		"a process of root":         whose(socket{uid: 0}, process{}),
+		"a process of user 4000123": whose(socket{uid: 4000123}, process{}),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
