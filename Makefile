@@ -31,7 +31,7 @@ ARGS ?=
 BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false
 
 # Longer than the slowest package takes on two cores with the race detector.
-TEST_TIMEOUT ?= 10m
+TEST_TIMEOUT ?= 15m
 
 .PHONY: help
 help: ## this list
@@ -42,15 +42,15 @@ build: ## bin/certvigil
 	packaging/deps.sh
 	$(BUILD) -ldflags "$(STAMP)" -o bin/ ./cmd/certvigil
 
-# What proofs are tested against, beside nginx.
-SERVERS = postfix imap-login pop3-login lmtp managesieve-login postgres mariadbd slapd vsftpd prosody
+# What proofs and examples are tested against, beside nginx and HAProxy.
+SERVERS = apache2 postfix imap-login pop3-login lmtp managesieve-login postgres mariadbd slapd vsftpd prosody
 
 .PHONY: test
 test: unit service-test ## all tests, as a new machine runs them
 
 .PHONY: unit
 unit: ## go test -race on every package
-	packaging/deps.sh gcc git nginx haproxy openssl systemd-analyze setpriv $(SERVERS)
+	packaging/deps.sh gcc git nginx haproxy openssl systemd-analyze setpriv unshare $(SERVERS)
 	go test -race -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: service-test

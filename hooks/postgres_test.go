@@ -8,74 +8,52 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/certvigil/certvigil/examples/stage"
 )
 
-// postgres is a real one, with a certificate of its own; it refuses to run as root.
+// postgres is a real one, with a certificate of its own.
 type postgres struct {
 	dir     string
 	address string
-	as      *syscall.SysProcAttr
 	uid     int
 }
 
 func startPostgres(t *testing.T) postgres {
 	t.Helper()
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	if len(found) == 0 {
-		t.Fatal("no PostgreSQL is installed")
-	}
-	bin := found[len(found)-1]
 	ports, err := stage.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	top := shortDir(t)
-	p := postgres{dir: filepath.Join(top, "data"), address: fmt.Sprintf("127.0.0.1:%d", ports[0]), uid: os.Getuid(), as: &syscall.SysProcAttr{}}
-	if p.uid == 0 {
-		u, err := user.Lookup("postgres")
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.uid, _ = strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		p.as.Credential = &syscall.Credential{Uid: uint32(p.uid), Gid: uint32(gid)}
-		if err := os.Chown(top, p.uid, gid); err != nil {
-			t.Fatal(err)
-		}
+	server, err := stage.NewPostgreSQL(shortDir(t), ports[0])
+	if err != nil {
+		t.Fatal(err)
 	}
-	var said tail
-	command := func(name string, args ...string) *exec.Cmd {
-		cmd := exec.Command(filepath.Join(bin, name), args...)
-		cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = p.as, top, &said, &said
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8"}
-		return cmd
+	who, err := stage.PostgreSQLUser()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := command("initdb", "--no-sync", "--auth=trust", "--pgdata="+p.dir).Run(); err != nil {
-		t.Fatalf("initdb: %v: %s", err, said.String())
+	p := postgres{dir: filepath.Dir(server.PIDFile), address: fmt.Sprintf("127.0.0.1:%d", ports[0])}
+	if p.uid, err = strconv.Atoi(who.Uid); err != nil {
+		t.Fatal(err)
 	}
 	p.put(t, 1)
-	server := command("postgres", "-D", p.dir, "-F", "-c", "listen_addresses=127.0.0.1", "-c", fmt.Sprintf("port=%d", ports[0]),
-		"-c", "unix_socket_directories=", "-c", "ssl=on", "-c", "ssl_cert_file=fullchain.pem", "-c", "ssl_key_file=privkey.pem",
-		"-c", "shared_buffers=1MB", "-c", "max_connections=5")
-	if err := server.Start(); err != nil {
+	if err := server.Add("conf.d/tls.conf", "ssl = on\nssl_cert_file = 'fullchain.pem'\nssl_key_file = 'privkey.pem'\n"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGQUIT)
-		_ = server.Wait()
+		_ = server.Stop()
 		if t.Failed() {
-			t.Logf("postgres said: %s", said.String())
+			t.Logf("postgres said: %s", server.Said(10))
 		}
 	})
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	until(t, "postgres serves", func() bool { return p.serial() == 1 })
 	return p
 }

@@ -28,11 +28,12 @@ package_of() { # COMMAND: the Debian package that brings it
 	gcc) echo gcc libc6-dev ;;
 	unshare | setpriv | nsenter) echo util-linux ;;
 	systemd-analyze) echo systemd ;;
-	nginx | haproxy | openssl | mmdebstrap | shellcheck | git | postfix | slapd | vsftpd | prosody) echo "$1" ;;
+	nginx | haproxy | mmdebstrap | shellcheck | git | openssl | postfix | slapd | vsftpd | prosody) echo "$1" ;;
 	imap-login | pop3-login | lmtp | managesieve-login) # of Dovecot
 		name=${1%-login}
 		echo "dovecot-${name}d"
 		;;
+	apache2) echo apache2-bin ;; # without the service and its configuration
 	postgres) echo postgresql ;;
 	mariadbd) echo mariadb-server-core ;;
 	*)

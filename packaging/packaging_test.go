@@ -157,7 +157,7 @@ func TestTheCheckHasTheAgentsSandbox(t *testing.T) {
 func TestPolkitRuleNamesExactlyTheseUnits(t *testing.T) {
 	rule := read(t, "50-certvigil.rules")
 	for list, want := range map[string][]string{
-		"reload": {"nginx.service", "apache2.service", "haproxy.service", "postfix.service", "dovecot.service"},
+		"reload": {"nginx.service", "apache2.service", "haproxy.service", "postfix.service", "dovecot.service", "postgresql.service"},
 		"start":  {"certvigil-nginx-test.service"},
 	} {
 		m := regexp.MustCompile(`(?s)var ` + list + ` = \[(.*?)\];`).FindStringSubmatch(rule)

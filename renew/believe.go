@@ -48,6 +48,9 @@ func Believe(now time.Time, f *Facts) {
 	if ahead(j.Placed.At) {
 		j.Placed = Placed{Version: j.Placed.Version} // it was, whenever that was
 	}
+	if ahead(j.Refused.At) {
+		j.Refused = Refusal{}
+	}
 	if ahead(j.Adopted.At) {
 		j.Adopted = Placed{}
 	}

@@ -57,19 +57,43 @@ type Issuer struct {
 // Output is one set of files that the operator wants beside live/<name>.
 // A path left empty is not written.
 type Output struct {
-	Format    string // "pem"
+	Format    string // "pem", "bundle", "pkcs12", "jks" or "der"
 	Key       string
 	Cert      string // the leaf alone
 	Chain     string // the intermediates alone
 	Fullchain string // the leaf, then the intermediates
-	Owner     string // a user name or number; empty leaves it to the agent's own
-	Group     string
-	Mode      fs.FileMode // permission bits of the key; see package install for the others
+	Directory string // of PEM files: a symlink that is switched with all of them in it
+	Path      string // of a bundle, a PKCS#12 file or a keystore: the one file
+
+	Parts    []string // of a bundle: "key", "cert", "chain" and "fullchain" in its order
+	Legacy   bool     // of a PKCS#12 file: encrypted for old readers
+	Alias    string   // of a keystore: the entry's name
+	Password Password // of what takes one; nil where nobody knows it
+
+	Owner string // a user name or number; empty leaves it to the agent's own
+	Group string
+	Mode  fs.FileMode // permission bits of the key; see package install for the others
+	ACL   []string    // who may read the files too: "u:NAME:r" or "g:NAME:r"; nil leaves it to the file that is replaced
 }
 
-// Paths lists the files that the output names, in the order they are declared.
+// Password is a secret that prints as nothing of it, and is asked for itself
+// only where it is used.
+type Password interface{ Reveal() string }
+
+// DirectoryFiles are the files in an output's Directory, in the order of
+// [Output.Paths].
+var DirectoryFiles = []string{"fullchain.pem", "cert.pem", "chain.pem", "privkey.pem"}
+
+// Paths lists what the output names, in the order declared, and what lies in its
+// Directory.
 func (o Output) Paths() []string {
-	return slices.DeleteFunc([]string{o.Fullchain, o.Cert, o.Chain, o.Key}, func(p string) bool { return p == "" })
+	all := []string{o.Fullchain, o.Cert, o.Chain, o.Key, o.Path, o.Directory}
+	if o.Directory != "" {
+		for _, name := range DirectoryFiles {
+			all = append(all, o.Directory+"/"+name)
+		}
+	}
+	return slices.DeleteFunc(all, func(p string) bool { return p == "" })
 }
 
 // Set identifies the exact set of names that the certificate covers, in

@@ -106,6 +106,18 @@ func TestDecide(t *testing.T) {
 			f.Newest = Version{N: 2, Fault: Unreadable}
 			f.Live = 2
 		}, Install, time.Time{}, InstallPending},
+		{"the newest pair is broken, and the server has it loaded: it is not reloaded for the older one", soon, func(c *Cert, f *Facts) {
+			f.Newest = Version{N: 2, Fault: Unreadable}
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 2, RanAt: soon}
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Served: true, CheckedAt: soon, NotAfter: f.Held.NotAfter.Add(day)}
+			f.failed(Trouble{Count: 1, Class: Limited, Last: soon, RetryAt: soon.Add(day)})
+		}, Verify, time.Time{}, NotProved},
+		{"it has another that ends sooner: then it is", soon, func(c *Cert, f *Facts) {
+			f.Newest = Version{N: 2, Fault: Unreadable}
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 2, RanAt: soon}
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Served: true, CheckedAt: soon, NotAfter: f.Held.NotAfter.Add(-day)}
+			f.failed(Trouble{Count: 1, Class: Limited, Last: soon, RetryAt: soon.Add(day)})
+		}, Deploy, time.Time{}, HookPending},
 		{"the newest pair is broken and the older is live: issue", soon, func(c *Cert, f *Facts) {
 			f.Newest = Version{N: 2, Fault: Unreadable}
 		}, Issue, time.Time{}, Unreadable},
@@ -214,6 +226,11 @@ func TestDecide(t *testing.T) {
 			f.Journal.Proofs[0].Served = false
 			f.Journal.Verify = Trouble{Count: 1, RetryAt: soon}
 			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(1500 * time.Millisecond), Saw: "as it is"}
+		}, Verify, time.Time{}, NotServed},
+		{"a hook that failed has run at last: looked at at once", t0.Add(3 * time.Second), func(c *Cert, f *Facts) {
+			f.Journal.Proofs[0].Served = false
+			f.Journal.Verify = Trouble{Count: 9, Last: t0.Add(time.Second), RetryAt: t0.Add(time.Minute)}
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(2 * time.Second), Saw: f.Seen}
 		}, Verify, time.Time{}, NotServed},
 		{"an endpoint that can't be reached: no reload, another look", soon, func(c *Cert, f *Facts) {
 			f.Journal.Proofs[0].Served, f.Journal.Proofs[0].Unverifiable = false, true

@@ -34,6 +34,13 @@ func issueRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 // the CA's advice and the backstop.
 func due(now time.Time, c *Cert, f *Facts) Step {
 	s := Step{Do: Issue, At: now}
+	if rolledBack(f) {
+		// A newer one is there. Another would be refused as well, unless what is wanted
+		// has changed.
+		newest := *f
+		newest.Held, newest.Journal.Refused = f.Newest, Refusal{}
+		return due(now, c, &newest)
+	}
 	if s.Reason = differs(now, c, f); s.Reason != "" {
 		return s
 	}

@@ -75,6 +75,7 @@ func (v Version) valid(now time.Time) bool {
 type Facts struct {
 	Newest     Version       // the highest version number on disk, whole or not
 	Held       Version       // Best of the versions on disk
+	Standby    Standby       // what could be gone back to
 	Live       int           // the version that live/<name> points at; 0 where it points at none
 	Foreign    []Foreign     // what someone else put in place; empty for Restoring
 	Outputs    []OutputState // one for each Output of the Cert, in its order

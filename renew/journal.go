@@ -12,6 +12,7 @@ type Journal struct {
 	Enroll     Trouble               `json:"enroll,omitzero"`
 	Install    Trouble               `json:"install,omitzero"`
 	Placed     Placed                `json:"placed,omitzero"`
+	Refused    Refusal               `json:"refused,omitzero"`
 	Adopted    Placed                `json:"adopted,omitzero"` // how often a pair of someone else's was adopted
 	Left       []string              `json:"left,omitempty"`   // fingerprints of someone else's that stayed when ours was put in place
 	Adopt      Trouble               `json:"adopt,omitzero"`

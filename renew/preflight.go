@@ -80,7 +80,7 @@ func (o Obstacle) name() string {
 // settings stands for all of c that a preflight looks at.
 func (c Cert) settings() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q %q %v", c.Names, c.Issuers, c.Solver, c.Hooks, c.Outputs, c.Endpoints)
+	fmt.Fprintf(h, "%q %q %q %q %+v %v", c.Names, c.Issuers, c.Solver, c.Hooks, c.Outputs, c.Endpoints)
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 

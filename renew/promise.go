@@ -103,7 +103,7 @@ func dueSince(now time.Time, s Step, c *Cert, f *Facts) time.Time {
 	case Verify:
 		return verifySince(now, s.Reason, c, f)
 	case Advise:
-		at := latest(f.Held.IssuedAt, f.ConfiguredAt)
+		at := latest(f.Held.IssuedAt, f.ConfiguredAt, f.Journal.Refused.At)
 		if f.Journal.Advice.CertID == f.Held.CertID {
 			at = f.Journal.Advice.PollAt
 		}

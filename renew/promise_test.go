@@ -201,7 +201,7 @@ func TestEveryStepAheadIsAPromise(t *testing.T) {
 	at := func() time.Time { return t0.Add(time.Duration(rnd.Int64N(int64(200*day))) - 100*day) }
 	maybe := func() bool { return rnd.IntN(2) == 0 }
 	trouble := func() Trouble {
-		return Trouble{Count: rnd.IntN(3), Class: []Class{Transient, Limited}[rnd.IntN(2)], Last: at(), RetryAt: at()}
+		return Trouble{Count: rnd.IntN(7), Class: []Class{Transient, Limited}[rnd.IntN(2)], Since: at(), Last: at(), RetryAt: at()}
 	}
 	seen := map[Do]int{}
 	for range 10_000 {
@@ -215,6 +215,7 @@ func TestEveryStepAheadIsAPromise(t *testing.T) {
 		now := at()
 		f.Held.N, f.Newest.N, f.Live = rnd.IntN(3), rnd.IntN(4), rnd.IntN(3)
 		f.Journal.Install, f.Journal.Verify, f.Journal.Advise = trouble(), trouble(), trouble()
+		f.Standby, f.Journal.Refused = Standby{N: 1, End: at()}, Refusal{Version: rnd.IntN(4), Cleared: maybe()}
 		for _, h := range c.Hooks {
 			f.Journal.Hooks[h] = HookRecord{Acknowledged: rnd.IntN(3), RanAt: at(), NotAfter: at(), Trouble: trouble()}
 		}

@@ -54,6 +54,7 @@ const (
 // What else Health reports.
 const (
 	HookFailing       Reason = "hook-failing"
+	RolledBack        Reason = "rolled-back" // the newest version was refused, the one before is in place
 	InstallFailing    Reason = "install-failing"
 	IssueFailing      Reason = "issue-failing"
 	Overdue           Reason = "overdue"          // due, and a part of the slack is gone

@@ -19,7 +19,9 @@ var rooms = []string{
 	"renew/issue", "renew/crl", "renew/probe", "renew/discover", "renew/preflight", "renew/agent", "renew/check", "renew/status",
 	"renew/sim/oracle", "renew/sim",
 	"renew/issue/acmetest", "renew/issue/faultproxy", "renew/store/disktest", "cmd/certvigil",
-	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/nginx", "examples/sim",
+	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/sim",
+	"examples/walk", "examples/nginx", "examples/apache", "examples/haproxy", "examples/postfix", "examples/dovecot",
+	"examples/postgresql", "examples/six",
 }
 
 // soleImporter names the one room that may import a library: its traps die there.
@@ -31,6 +33,8 @@ var soleImporter = map[string]string{
 	"github.com/godbus/dbus/v5":                   "hooks",
 	"github.com/letsencrypt/pebble/v2":            "renew/issue/acmetest",
 	"github.com/go-asn1-ber/asn1-ber":             "renew/probe",
+	"software.sslmate.com/src/go-pkcs12":          "renew/keypair",
+	"github.com/pavlo-v-chernykh/keystore-go/v4":  "renew/keypair",
 	"github.com/spf13/cobra":                      "cmd/certvigil",
 	"github.com/coreos/go-systemd/v22/daemon":     "cmd/certvigil",
 	"github.com/coreos/go-systemd/v22/activation": "cmd/certvigil",

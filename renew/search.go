@@ -68,7 +68,7 @@ func searchSoon(c *Cert, f *Facts) bool {
 // settledAt returns when servers show what the hooks had them load; false while a
 // hook is still to run.
 func settledAt(c *Cert, f *Facts) (time.Time, bool) {
-	if !inPlace(f) || !acknowledged(c, f) {
+	if !inPlace(f) || !Acknowledged(c, f) {
 		return time.Time{}, false
 	}
 	at := f.Journal.Placed.At
@@ -81,6 +81,6 @@ func settledAt(c *Cert, f *Facts) (time.Time, bool) {
 // searched stands for all of c that a search depends on.
 func (c Cert) searched() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q", c.Names, c.Outputs)
+	fmt.Fprintf(h, "%q %+v", c.Names, c.Outputs)
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

@@ -20,7 +20,7 @@ func StageOf(c *Cert, f *Facts) Stage {
 		return Wanted
 	case !installed(f):
 		return Issued
-	case !acknowledged(c, f):
+	case !Acknowledged(c, f):
 		return Installed
 	case len(Endpoints(c, f)) == 0 || !proved(c, f):
 		return Deployed
@@ -38,7 +38,8 @@ func installed(f *Facts) bool {
 	return inPlace(f)
 }
 
-func acknowledged(c *Cert, f *Facts) bool {
+// Acknowledged tells whether every hook has returned 0 for the live version.
+func Acknowledged(c *Cert, f *Facts) bool {
 	for _, h := range c.Hooks {
 		if f.Journal.Hooks[h].Acknowledged != f.Live {
 			return false

@@ -16,6 +16,7 @@ const (
 	Enroll    Do = "enroll"    // register an account at an issuer that may be needed
 	Adopt     Do = "adopt"     // take over a pair that someone else put in place
 	Install   Do = "install"   // switch the live link, write the outputs
+	RollBack  Do = "roll-back" // go back to the version before, or forward again
 	Deploy    Do = "deploy"    // run the hooks that have not acknowledged
 	Verify    Do = "verify"    // handshake with every endpoint
 )

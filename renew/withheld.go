@@ -61,3 +61,14 @@ func Blocked(now time.Time, c *Cert, f *Facts) bool {
 	}
 	return false
 }
+
+// keepsBetter tells that an older pair stands in for a broken one which a server
+// has loaded still, and which lasts longer. The older one is in place for the case
+// that the server restarts; it is not to be reloaded for it.
+func keepsBetter(f *Facts) bool {
+	if f.Newest.Fault == "" || f.Newest.N <= f.Held.N {
+		return false
+	}
+	end := f.Held.End()
+	return slices.ContainsFunc(f.Journal.Proofs, func(p Proof) bool { return p.NotAfter.After(end) })
+}

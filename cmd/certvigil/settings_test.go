@@ -28,8 +28,10 @@ type site struct {
 	Issuers   string // of a list, in HCL; the only one where empty
 	Fullchain string // of an output; none where empty
 	Key       string
+	Outputs   string // more install blocks, in HCL
 	OnChange  string
 	Solver    string // a reference; the only one where empty
+	More      string // more of the block, in HCL
 }
 
 var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.FuncMap{
@@ -86,12 +88,16 @@ certificate {{q .Name}} {
     mode      = "0600"
   }
 {{- end}}
+{{- if .Outputs}}
+  {{.Outputs}}
+{{- end}}
 {{- if $hook}}
   hooks = [hook.nginx]
 {{- end}}
 {{- if .Endpoint}}
   endpoint {{q .Endpoint}} {}
 {{- end}}
+  {{.More}}
 }
 {{end}}
 {{- if .Reload}}

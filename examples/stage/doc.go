@@ -1,7 +1,7 @@
 // Package stage is what every demonstration, soak and end-to-end test stands
 // on: a real CA in this process ([CA]), a real nginx in a folder of its own
 // ([Nginx]) and the real agent binary ([Agent]), together on free loopback
-// ports ([Host]).
+// ports ([Host]). Other servers of Debian's are a [Server] each.
 //
 // A real host begins with a server that is up and a site that has no
 // certificate yet, and nginx refuses to load a server block whose files are

@@ -20,7 +20,10 @@ type process struct {
 // reaches its owner alone, which then ends it in order. Where the owner dies
 // without doing so, the kernel sends death.
 func launch(cmd *exec.Cmd, death syscall.Signal) (*process, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: death}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, death
 	cmd.WaitDelay = time.Second // a grandchild that holds its output doesn't hold us
 	p := &process{cmd: cmd, ended: make(chan struct{})}
 	started := make(chan error)

@@ -29,7 +29,17 @@ type CertificateStatus struct {
 		At     time.Time `json:"at"`
 		Reason string    `json:"reason"`
 	} `json:"next"`
-	Failure *FailureStatus `json:"failure"` // nil without one
+	Failure   *FailureStatus   `json:"failure"` // nil without one
+	Endpoints []EndpointStatus `json:"endpoints"`
+}
+
+// EndpointStatus is what one endpoint answered for one name.
+type EndpointStatus struct {
+	Address     string `json:"address"`
+	Name        string `json:"name"`
+	Served      bool   `json:"served"`
+	Fingerprint string `json:"fingerprint_sha256"`
+	Error       string `json:"error"`
 }
 
 // FailureStatus is the failure that a certificate has at the moment.

@@ -62,6 +62,27 @@ func (j *job) deploy(ctx context.Context) {
 		}
 		j.log.Info("hook acknowledged", "hook", name, "version", event.Version, "took", res.Reload.Round(time.Millisecond))
 	}
+	j.taken()
+}
+
+// taken forgets that the version was refused once.
+func (j *job) taken() {
+	if j.facts.Journal.Refused.Version == j.facts.Live && renew.Acknowledged(&j.cert, &j.facts) {
+		j.record(func(n *renew.Journal) { n.Refused = renew.Refusal{} })
+	}
+}
+
+// rollBack notes that the live version is refused, or that it was not its fault.
+// The next lap installs what is then the best.
+// Power fails before this: the hook fails again, and it is decided again.
+func (j *job) rollBack() {
+	r := renew.Refuse(j.clock(), &j.cert, &j.facts)
+	j.record(func(n *renew.Journal) { n.Refused = r })
+	if r.Cleared {
+		j.log.Warn("the hook fails with the version before as well: the newest is put in place again", "version", r.Version)
+		return
+	}
+	j.log.Error("a version is refused, the one before is put in place again", "version", r.Version, "before", j.facts.Standby.N, "next", r.TryAt, "err", r.Message)
 }
 
 // deployed is what came of one hook of the step.

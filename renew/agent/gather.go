@@ -97,13 +97,14 @@ func gather(now time.Time, st Store, cfg *config.Config, c *renew.Cert, f *renew
 	if n := len(versions); n > 0 {
 		f.Newest = versions[n-1]
 	}
-	f.Held = renew.Best(now, versions)
 	if f.Live, f.ChangedAt, err = st.Live(c.Name); err != nil {
 		return fmt.Errorf("reading the live link of %s: %w", c.Name, err)
 	}
 	if f.Journal, err = st.Journal(c.Name); err != nil {
 		return fmt.Errorf("reading the journal of %s: %w", c.Name, err)
 	}
+	f.Held = renew.Best(now, f.Journal.Fit(now, versions))
+	f.Standby = f.Journal.StandbyOf(f.Held.N, c.Hooks, versions)
 	f.Journal.Issued = issuances(f.Journal.Issued, versions)
 	f.Standings = standings(st, cfg, c)
 	f.Earliest = renew.Earliest(versions)

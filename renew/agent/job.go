@@ -63,6 +63,8 @@ func (j *job) perform(ctx context.Context) {
 		j.adopt(bounded)
 	case renew.Install:
 		j.install(bounded)
+	case renew.RollBack:
+		j.rollBack()
 	case renew.Deploy:
 		j.deploy(bounded)
 	case renew.Verify:

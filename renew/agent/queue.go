@@ -14,7 +14,7 @@ type entry struct {
 	step  renew.Step
 	level renew.Level // as of the last look; empty before the first
 	busy  renew.Do    // the look or step under way; empty when none is
-	since time.Time   // when the look under way began
+	since time.Time   // when the look or step under way began
 	again bool        // to be looked at again after what is under way
 	gone  bool        // no longer configured; dropped when what is under way has ended
 	err   string      // why the facts could not be gathered

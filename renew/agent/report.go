@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -112,6 +114,9 @@ func (a *Agent) Report(now time.Time) []CertReport {
 		if e.busy != look {
 			r.Busy = e.busy
 		}
+		if f, ok := e.slow(now); ok {
+			r.add(f)
+		}
 		if e.err != "" {
 			r.Health, r.Reason = renew.Critical, renew.Unreadable
 			r.Findings = append([]renew.Finding{{Level: renew.Critical, Reason: renew.Unreadable, Detail: e.err}}, r.Findings...)
@@ -119,6 +124,34 @@ func (a *Agent) Report(now time.Time) []CertReport {
 		list = append(list, r)
 	}
 	return list
+}
+
+// slowHook is how long a step's hooks may take without a word in the report:
+// nginx with 5,000 sites takes 14 s on a busy machine.
+const slowHook = 20 * time.Second
+
+// slow is what is to be said of hooks that have not returned yet: until their
+// timeout nothing has failed, and nothing is served.
+func (e *entry) slow(now time.Time) (renew.Finding, bool) {
+	took := now.Sub(e.since)
+	if e.busy != renew.Deploy || took < slowHook {
+		return renew.Finding{}, false
+	}
+	return renew.Finding{
+		Level: renew.Attention, Reason: renew.HookFailing,
+		Detail: fmt.Sprintf("%s has not returned for %s; it is ended at its timeout",
+			strings.Join(renew.DueHooks(e.since, &e.cert, &e.facts), ", "), took.Round(time.Second)),
+	}, true
+}
+
+// add puts a finding of attention before those that are no worse.
+func (r *CertReport) add(f renew.Finding) {
+	if r.Health == renew.Critical {
+		r.Findings = append(r.Findings, f)
+		return
+	}
+	r.Health, r.Reason = f.Level, f.Reason
+	r.Findings = append([]renew.Finding{f}, r.Findings...)
 }
 
 // Offline describes every certificate of cfg from st alone, with no agent's help.

@@ -127,7 +127,7 @@ func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 // through done, even when the step panics.
 func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry) {
 	l := laneOf(e)
-	e.busy = e.step.Do
+	e.busy, e.since = e.step.Do, now
 	a.running[l]++
 	j := job{
 		parts: a.parts, issuer: a.issuer, config: a.config, hooks: a.config.Hooks,

@@ -90,3 +90,34 @@ func TestAServerThatIsDownGetsAWholePair(t *testing.T) {
 		}
 	})
 }
+
+// TestAnOlderPairStandsInWithoutAReload: the newest pair is lost, and the one
+// before lasts for days yet. It goes in place, so that the server can restart, but
+// what the server has loaded lasts longer.
+func TestAnOlderPairStandsInWithoutAReload(t *testing.T) {
+	const life = 160 * time.Hour
+	h := newHost(life)
+	synctest.Test(t, func(t *testing.T) {
+		a := h.agent(configOf("www"))
+		defer started(t, a)()
+		time.Sleep(life/2 + time.Hour)
+		h.set(func() {
+			h.versions["www"][1].Fault = renew.Unreadable
+			h.issue = func(context.Context, renew.Cert) error { return errDown }
+		})
+		_, reloads := h.count("www")
+		a.Wake()
+		time.Sleep(time.Hour)
+		if h.live["www"] != 1 || h.serving["www"] != 2 {
+			t.Errorf("version %d is live and %d served, want 1 and 2", h.live["www"], h.serving["www"])
+		}
+		if _, n := h.count("www"); n != reloads {
+			t.Errorf("reloaded %d times", n-reloads)
+		}
+		h.set(func() { h.issue = func(context.Context, renew.Cert) error { return nil } })
+		time.Sleep(12 * time.Hour)
+		if r := report(t, a, "www"); r.Stage != renew.Served || r.Version != 3 || h.serving["www"] != 3 || r.Health != renew.OK {
+			t.Errorf("once there is a new one: %+v", r)
+		}
+	})
+}

@@ -61,7 +61,7 @@ func (s scope) certificate(c contents, name item) {
 	s.certKey(c, &cert)
 	s.certRenew(c, &cert)
 	for _, b := range c.blocks["install"] {
-		cert.Outputs = append(cert.Outputs, s.output(b))
+		cert.Outputs = append(cert.Outputs, s.output(b, name.text))
 	}
 	s.certHooks(c, &cert)
 	if attr := c.attrs["on_change"]; attr != nil {

@@ -28,6 +28,8 @@ type decoder struct {
 	sets      map[string]named            // every set of names
 	windows   map[string]renew.Window     // of hooks that have one
 	held      map[string]string           // by a hook for HAProxy, the certificate that it is for
+
+	directories map[string]place // those of the output paths that are switched as a whole
 }
 
 // named is something with a name, and where it stands.
@@ -55,6 +57,8 @@ func newDecoder(r *report, opts options) *decoder {
 		sets:      map[string]named{},
 		windows:   map[string]renew.Window{},
 		held:      map[string]string{},
+
+		directories: map[string]place{},
 	}
 }
 

@@ -27,7 +27,7 @@
 // What env and credential return is always secret. What file returns is secret
 // exactly where the file's mode keeps others from reading it: what everybody on
 // the host can read hides nothing, and so it may be a name or a path, and may
-// not be an hmac_key. The mark sticks to all that is computed from a secret. A
+// not be an hmac_key or a password. The mark sticks to all that is computed from a secret. A
 // secret is accepted only where it is kept in a [Secret]; anywhere else (names,
 // paths, commands) it is an error. A source line on which a secret stands is
 // never shown; see [Diagnostics].

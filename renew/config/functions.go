@@ -32,7 +32,7 @@ type callError string
 func (e callError) Error() string { return string(e) }
 
 // placeholder stands for what can't be had, where options.skipFiles is set; it
-// is acceptable as an hmac_key.
+// is acceptable as an hmac_key and as a password.
 const placeholder = "cGxhY2Vob2xkZXI"
 
 // functions returns what can be called in a file of the folder dir.

@@ -67,6 +67,7 @@ func goodFixtures(t *testing.T) string {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(dir, "google-eab"), "Z29vZ2xl==\n", 0o600)
+	writeFile(t, filepath.Join(dir, "store-password"), "a password\n", 0o600)
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	t.Setenv("CERTVIGIL_TEST_EAB", "ZW52LWVhYg")
 	return dir
@@ -126,6 +127,14 @@ func TestEveryFieldIsRead(t *testing.T) {
 				Outputs: []renew.Output{
 					{Format: "pem", Key: "/etc/nginx/tls/www.key", Cert: "/etc/nginx/tls/www.leaf", Chain: "/etc/nginx/tls/www.chain", Fullchain: "/etc/nginx/tls/www.crt", Owner: "root", Group: "www-data", Mode: 0o640},
 					{Format: "pem", Fullchain: "/etc/nginx/tls/public.crt", Mode: 0o644},
+					{Format: "pem", Directory: "/etc/tls/www", Mode: 0o600},
+					{Format: "bundle", Path: "/etc/haproxy/certs/www.pem", Parts: []string{"key", "fullchain"}, Mode: 0o600, ACL: []string{"u:haproxy:r", "g:ssl-cert:r"}},
+					{Format: "bundle", Path: "/etc/lighttpd/www.pem", Parts: []string{"cert", "key", "chain"}, Mode: 0o600},
+					{Format: "pkcs12", Path: "/etc/jetty/www.p12", Password: NewSecret("a password"), Mode: 0o600},
+					{Format: "pkcs12", Path: "/etc/old/www.p12", Password: NewSecret("a password"), Legacy: true, Mode: 0o600},
+					{Format: "jks", Path: "/etc/tomcat/www.jks", Password: NewSecret("a password"), Alias: "www", Owner: "tomcat", Mode: 0o600},
+					{Format: "jks", Path: "/etc/tomcat/other.jks", Password: NewSecret("a password"), Alias: "tomcat", Mode: 0o600},
+					{Format: "der", Cert: "/etc/x/www.crt.der", Key: "/etc/x/www.key.der", Mode: 0o600},
 				},
 				Hooks: []string{"nginx", "pid"}, HookWindows: map[string]renew.Window{"pid": nights},
 				Endpoints: []renew.Endpoint{
@@ -136,7 +145,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 			},
 		},
 	}
-	for _, name := range []string{"contacts.txt", "eab.secret", "full.hcl", "google-eab", "root.pem", "sites", "sites/one.json"} {
+	for _, name := range []string{"contacts.txt", "eab.secret", "full.hcl", "google-eab", "root.pem", "sites", "sites/one.json", "store-password"} {
 		want.Sources = append(want.Sources, filepath.Join(dir, name))
 	}
 	got, expected := reflect.ValueOf(*cfg), reflect.ValueOf(*want)

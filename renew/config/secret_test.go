@@ -52,6 +52,9 @@ func TestSecretsBesideErrors(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	t.Setenv("CERTVIGIL_TEST_SECRET", plantedSecret)
 	const issuer = "issuer \"le\" {\n  directory = \"letsencrypt\"\n  agree_terms = true\n  %s\n}\n"
+	inInstall := func(text string) string {
+		return "solver \"http\" \"main\" {}\n" + "certificate \"www\" {\n  names = [\"example.com\"]\n  install \"pkcs12\" {\n    " + text + "\n  }\n}\n"
+	}
 	inIssuer := func(text string) string { return fmt.Sprintf(issuer, text) }
 	for name, text := range map[string]string{
 		"a literal in a block on one line":      inIssuer(`eab { hmac_key = "PLANTED !" }`),
@@ -60,6 +63,9 @@ func TestSecretsBesideErrors(t *testing.T) {
 		"a literal in a call":                   inIssuer("eab {\n    key_id = \"k\"\n    hmac_key = trimspac(\"PLANTED\")\n  }"),
 		"a literal in a template":               inIssuer("eab {\n    key_id = \"k\"\n    hmac_key = \"PLANTED${local.none}\"\n  }"),
 		"a literal under a misspelled name":     inIssuer("eab {\n    key_id = \"k\"\n    hmac = \"PLANTED\"\n  }"),
+		"a literal for a password":              inInstall("password = \"PLANTED\"\n    password = 1"),
+		"a literal under a misspelled password": inInstall("pasword = \"PLANTED\""),
+		"a literal in a call that fails":        inInstall("password = split(\"PLANTED\", 1)"),
 		"a literal in a misspelled block":       inIssuer("eba {\n    hmac_key = \"PLANTED\"\n  }") + "hmac_key = \"PLANTED\"\n",
 		"a literal in an argument for a block":  inIssuer("eab = { key_id = \"k\", hmac_key = \"PLANTED\" }"),
 		"a literal in a local of its own":       "locals {\n  k = [\"PLANTED\", local.none]\n}\n" + inIssuer("eab {\n    key_id = \"k\"\n    hmac_key = local.k\n  }"),

@@ -122,3 +122,15 @@ solver "webroot" "site" { path = "/nowhere/html" }
 		t.Error("a mistake passes")
 	}
 }
+
+// Who looks on from outside has no credentials: what stands in for a password
+// would open nothing, and every keystore would look as if it had drifted.
+func TestAnOutlineHasNoPasswords(t *testing.T) {
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	path := filepath.Join(t.TempDir(), "c.hcl")
+	writeFile(t, path, minimal+"certificate \"www\" {\n  names = [\"example.com\"]\n  install \"jks\" {\n    path = \"/etc/x.jks\"\n    password = credential(\"pw\")\n  }\n}\n", 0o600)
+	cfg, diags := Outline(path)
+	if diags.HasErrors() || cfg.Certs[0].Outputs[0].Password != nil {
+		t.Errorf("%s, %+v", diags.String(), cfg)
+	}
+}

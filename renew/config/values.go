@@ -26,7 +26,7 @@ func (s scope) plain(expr hcl.Expression) (cty.Value, bool) {
 	value, marks := value.UnmarkDeep()
 	if hasSecret(marks) {
 		s.fail(expr.Range(), "a secret can't stand here, where it would be shown",
-			"Write the value out; only hmac_key takes what env() and credential() return. A file() that is no secret is readable by all: chmod o+r.")
+			"Write the value out; only hmac_key and password take what env() and credential() return. A file() that is no secret is readable by all: chmod o+r.")
 		return cty.NilVal, false
 	}
 	return value, true

@@ -20,7 +20,7 @@ import (
 // likely a secret.
 func secretWord(name string) bool {
 	name = strings.ToLower(name)
-	return slices.ContainsFunc([]string{"hmac", "secret", "token", "passw", "credential", "api_key", "apikey", "private_key"},
+	return nearest(name, []string{"password"}) != "" || slices.ContainsFunc([]string{"hmac", "secret", "token", "passw", "credential", "api_key", "apikey", "private_key"},
 		func(word string) bool { return strings.Contains(name, word) })
 }
 

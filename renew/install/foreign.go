@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -38,43 +39,63 @@ func Find(o renew.Output, ours []store.Bundle) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
+	all, err := files(o, "")
+	if err != nil {
+		return Found{}, err
+	}
 	found := Found{Ours: true}
-	var parts [4][]byte
-	for i, path := range []string{o.Key, o.Cert, o.Chain, o.Fullchain} {
-		if path == "" {
-			continue
-		}
-		data, st, err := readForeign(filepath.Clean(path), want.uid)
+	var parts contents
+	for _, f := range all {
+		data, st, err := readForeign(f.path, want.uid)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if st != nil && changedAt(st).After(found.ChangedAt) {
 			found.ChangedAt = changedAt(st)
 		}
-		if err == nil && !isPart(i, data, ours) {
-			err = trustedOwner(path, st, want.uid)
+		if err == nil && f.form.sealed { // to look into it may be costly, for whom nobody trusts
+			err = trustedOwner(f.path, st, want.uid)
 		}
-		if err != nil {
-			found.Ours = false
-			return found, err
+		isOurs := err == nil && f.isOurs(data, ours)
+		if err == nil && !isOurs {
+			err = trustedOwner(f.path, st, want.uid)
 		}
-		parts[i] = data
-		found.Ours = found.Ours && isPart(i, data, ours)
+		found.Ours = found.Ours && isOurs
+		if err == nil {
+			err = parts.add(f, data)
+		}
+		if err != nil && !isOurs {
+			return Found{ChangedAt: found.ChangedAt}, err
+		}
 	}
-	found.Key, found.Fullchain = parts[0], parts[3]
-	if o.Fullchain == "" {
-		found.Fullchain = append(bytes.Clone(parts[1]), parts[2]...)
+	found.Key, found.Fullchain = parts.key, parts.fullchain
+	if found.Fullchain == nil {
+		found.Fullchain = append(bytes.Clone(parts.cert), parts.chain...)
 	}
 	return found, nil
 }
 
-func isPart(i int, data []byte, ours []store.Bundle) bool {
-	for _, b := range ours {
-		if bytes.Equal([][]byte{b.Key, b.Cert, b.Chain, b.Fullchain()}[i], data) {
-			return true
+func (f file) isOurs(data []byte, ours []store.Bundle) bool {
+	return slices.ContainsFunc(ours, func(b store.Bundle) bool {
+		holds, err := f.form.holds(data, b)
+		return err == nil && holds
+	})
+}
+
+// add notes down what a file holds.
+func (c *contents) add(f file, data []byte) error {
+	got, err := f.form.decode(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	for _, part := range []struct{ to, from *[]byte }{
+		{&c.key, &got.key}, {&c.cert, &got.cert}, {&c.chain, &got.chain}, {&c.fullchain, &got.fullchain},
+	} {
+		if *part.from != nil {
+			*part.to = *part.from
 		}
 	}
-	return false
+	return nil
 }
 
 // FindLive reads the pair that live/<name> leads to, be it a link to elsewhere
@@ -129,7 +150,7 @@ func readForeign(path string, owner int) (data []byte, st fs.FileInfo, err error
 	if st, err = root.Lstat(name); err != nil {
 		return nil, nil, err
 	}
-	if err := replaceable(path, st); err != nil {
+	if err := replaceable(store.Folder{Root: root}, path, st); err != nil {
 		return nil, st, err
 	}
 	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)

@@ -260,7 +260,7 @@ func TestWriteRefuses(t *testing.T) {
 		"a group that there isn't":      {func(t *testing.T, dir string, o *renew.Output) { o.Group = "no-such-group" }, `the group "no-such-group"`},
 		"a path that is not absolute":   {func(t *testing.T, dir string, o *renew.Output) { o.Key = "www.key" }, "not an absolute path"},
 		"one path for two of the parts": {func(t *testing.T, dir string, o *renew.Output) { o.Key = o.Cert + "/../www.cert" }, "named for two of the parts"},
-		"a format that there isn't":     {func(t *testing.T, dir string, o *renew.Output) { o.Format = "jks" }, `no format "jks"`},
+		"a format that there isn't":     {func(t *testing.T, dir string, o *renew.Output) { o.Format = "cms" }, `no format "cms"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := newDir(t)

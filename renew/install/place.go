@@ -79,25 +79,35 @@ type Claim struct {
 	Output renew.Output
 }
 
-// Conflicts tells which of all the outputs would overwrite each other, or a
-// file of the state directory (empty where it does not matter). The error names
-// both claimants and the file, one line for each conflict.
+// Conflicts tells which of all the outputs would overwrite each other, lie in
+// another's directory, which is switched without them, or overwrite a file of the
+// state directory (empty where it does not matter). The error names both
+// claimants and the file, one line for each conflict.
 //
 // Directories that are missing are none, and neither is a path that leads
 // nowhere: that is an error of its own certificate's [Write] and must not stop
 // the others.
 func Conflicts(stateDir string, claims []Claim) error {
 	type claimant struct{ cert, path string }
-	first := map[Place]claimant{}
+	first, directories := map[Place]claimant{}, map[Place]claimant{}
+	for _, c := range claims {
+		if place, err := PlaceOf(c.Output.Directory); err == nil {
+			directories[place] = claimant{c.Cert, c.Output.Directory}
+		}
+	}
 	var all []error
 	for _, c := range claims {
-		for _, path := range c.Output.Paths() {
+		for _, path := range switched(c.Output) {
 			place, err := PlaceOf(path)
 			if err != nil {
 				continue
 			}
 			if err := outside(stateDir, path); err != nil {
 				all = append(all, fmt.Errorf("certificate %s: %w", c.Cert, err))
+			}
+			if other, within := above(path, directories); within {
+				all = append(all, fmt.Errorf("certificate %s writes %s, inside of %s, which certificate %s switches as a whole: write it elsewhere",
+					c.Cert, path, other.path, other.cert))
 			}
 			if other, taken := first[place]; taken {
 				all = append(all, fmt.Errorf("certificate %s writes %s (as %s), which certificate %s writes as %s: give each a file of its own",
@@ -108,6 +118,18 @@ func Conflicts(stateDir string, claims []Claim) error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// above finds what is noted for a directory that path goes through.
+func above[T any](path string, directories map[Place]T) (found T, ok bool) {
+	for dir := filepath.Dir(filepath.Clean(path)); len(directories) > 0 && dir != "/"; dir = filepath.Dir(dir) {
+		if place, err := PlaceOf(dir); err == nil {
+			if found, ok = directories[place]; ok {
+				return found, true
+			}
+		}
+	}
+	return found, false
 }
 
 // resolved is the path without symlinks, for a message.
@@ -151,22 +173,23 @@ func outside(stateDir, path string) error {
 	}
 }
 
-// apart refuses files of one output that are one, and files in the state
+// apart refuses paths of one output that are one file, and files in the state
 // directory. A path that leads nowhere is left to what opens it, which says so.
-func apart(files []file, stateDir string) error {
+func apart(paths []string, stateDir string) error {
 	first := map[Place]string{}
-	for _, f := range files {
-		place, err := PlaceOf(f.path)
+	for _, path := range paths {
+		path = filepath.Clean(path)
+		place, err := PlaceOf(path)
 		if err != nil {
 			continue
 		}
-		if err := outside(stateDir, f.path); err != nil {
+		if err := outside(stateDir, path); err != nil {
 			return err
 		}
 		if other, taken := first[place]; taken {
-			return fmt.Errorf("%s and %s are one file, named for two of the parts", other, f.path)
+			return fmt.Errorf("%s and %s are one file, named for two of the parts", other, path)
 		}
-		first[place] = f.path
+		first[place] = path
 	}
 	return nil
 }

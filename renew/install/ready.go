@@ -10,11 +10,12 @@ import (
 	"github.com/certvigil/certvigil/renew"
 )
 
-// Folders lists the directories that the files of an output are in, each once.
+// Folders lists the directories in which an output's files are made, each once;
+// of an output's directory, the one that it is in.
 func Folders(o renew.Output) []string {
 	var dirs []string
 	seen := map[string]bool{}
-	for _, path := range o.Paths() {
+	for _, path := range switched(o) {
 		if dir := filepath.Dir(filepath.Clean(path)); !seen[dir] {
 			seen[dir] = true
 			dirs = append(dirs, dir)

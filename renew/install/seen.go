@@ -26,7 +26,11 @@ import (
 // counts as neither there nor missing.
 func Seen(o renew.Output) string {
 	h := sha256.New()
-	for _, path := range []string{o.Key, o.Cert, o.Chain, o.Fullchain} {
+	paths := []string{o.Key, o.Cert, o.Chain, o.Fullchain, o.Path}
+	if o.Directory != "" { // the link, and what can be seen through it
+		paths = o.Paths()
+	}
+	for _, path := range paths {
 		if path != "" {
 			see(h, filepath.Clean(path)) // the file that Write writes
 		}

@@ -11,23 +11,23 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/certvigil/certvigil/examples/stage"
 	"github.com/certvigil/certvigil/renew"
 )
 
 // realServer is a program of Debian's, run as an ordinary process with a
-// configuration of its own. start prepares its folder, and says what to run.
+// configuration of its own, until the test ends.
 type realServer struct {
 	name      string
 	protocols []string
 	proxied   string // which of them is also spoken at a port that expects a PROXY header; empty: none
-	start     func(t *testing.T, s site) []string
+	start     func(t *testing.T, s site)
 }
 
 // site is where a real server lives and what it serves.
@@ -41,10 +41,10 @@ var realServers = []realServer{
 	{"dovecot", []string{"imap", "pop3", "sieve", "lmtp"}, "imap", dovecot},
 	{"postfix", []string{"smtp", "submission"}, "smtp", postfix},
 	{"postgresql", []string{"postgres"}, "", postgresql},
-	{"mariadb", []string{"mysql"}, "", mariadb},
-	{"slapd", []string{"ldap"}, "", slapd},
-	{"vsftpd", []string{"ftp"}, "", vsftpd},
-	{"prosody", []string{"xmpp", "xmpp-server"}, "", prosody},
+	{"mariadb", []string{"mysql"}, "", ran(mariadb)},
+	{"slapd", []string{"ldap"}, "", ran(slapd)},
+	{"vsftpd", []string{"ftp"}, "", ran(vsftpd)},
+	{"prosody", []string{"xmpp", "xmpp-server"}, "", ran(prosody)},
 }
 
 func TestRealServersAreProved(t *testing.T) {
@@ -57,7 +57,7 @@ func TestRealServersAreProved(t *testing.T) {
 		t.Run(server.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, cert, append(server.protocols, "proxied"))
-			run(t, s, server.start(t, s))
+			server.start(t, s)
 			for _, protocol := range server.protocols {
 				ep := renew.Endpoint{Address: loopback(s.ports[protocol]), Protocol: protocol}
 				if got := (&Prober{}).Prove(t.Context(), ep, []string{"www.example.com"}, 1, want(cert), 2*patient)[0]; !got.Served {
@@ -128,12 +128,18 @@ func writePair(t *testing.T, dir, name string, cert *tls.Certificate) (chain, ke
 	return chain, key
 }
 
-// write fills in a server's configuration: $dir, $cert, $key, $user, $group and the ports,
-// such as $imap.
+// write writes a server's configuration.
 func (s site) write(t *testing.T, name, text string) (path string) {
 	t.Helper()
 	path = filepath.Join(s.dir, name)
-	must(t, os.WriteFile(path, []byte(os.Expand(text, func(word string) string {
+	must(t, os.WriteFile(path, []byte(s.fill(text)), 0o644))
+	return path
+}
+
+// fill fills in a server's configuration: $dir, $cert, $key and the ports, such as
+// $imap.
+func (s site) fill(text string) string {
+	return os.Expand(text, func(word string) string {
 		switch word {
 		case "dir":
 			return s.dir
@@ -141,19 +147,12 @@ func (s site) write(t *testing.T, name, text string) (path string) {
 			return s.cert
 		case "key":
 			return s.key
-		case "user", "group":
-			me, err := user.Current()
-			must(t, err)
-			group, err := user.LookupGroupId(me.Gid)
-			must(t, err)
-			return map[string]string{"user": me.Username, "group": group.Name}[word]
 		}
 		if port := s.ports[strings.ReplaceAll(word, "_", "-")]; port != 0 {
 			return strconv.Itoa(port)
 		}
 		return "$" + word
-	})), 0o644))
-	return path
+	})
 }
 
 // program finds a server's binary where Debian puts it.
@@ -223,119 +222,50 @@ func (s site) asNobody(t *testing.T) []string {
 	return []string{"setpriv", "--reuid", who.Uid, "--regid", who.Gid, "--clear-groups", "--"}
 }
 
-func postfix(t *testing.T, s site) []string {
-	s.write(t, "main.cf", `
-compatibility_level = 3.6
-queue_directory = $dir/spool
-data_directory = $dir/data
-daemon_directory = /usr/lib/postfix/sbin
-meta_directory = /etc/postfix
-myhostname = mail.example.com
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-maillog_file = $dir/log
-maillog_file_prefixes = $dir
-smtpd_tls_cert_file = $cert
-smtpd_tls_key_file = $key
-smtpd_tls_security_level = may
-smtpd_tls_loglevel = 1
-`)
-	s.write(t, "master.cf", `
-127.0.0.1:$smtp inet n - n - - smtpd
+// ran is for a function that prepares the site, and says what to run.
+func ran(prepare func(*testing.T, site) []string) func(*testing.T, site) {
+	return func(t *testing.T, s site) { run(t, s, prepare(t, s)) }
+}
+
+// begin starts what examples/stage has prepared in the site, with more of a
+// configuration in one of its files.
+func (s site) begin(t *testing.T, server *stage.Server, err error, more map[string]string) {
+	t.Helper()
+	must(t, err)
+	for name, text := range more {
+		must(t, server.Add(name, s.fill(text)))
+	}
+	must(t, server.Start(t.Context()))
+	t.Cleanup(func() { _ = server.Stop() })
+}
+
+func postfix(t *testing.T, s site) {
+	server, err := stage.NewPostfix(s.dir, s.ports["smtp"])
+	s.begin(t, server, err, map[string]string{
+		"main.cf": "smtpd_tls_chain_files = $key, $cert\n",
+		"master.cf": `
 127.0.0.1:$submission inet n - n - - smtpd
   -o syslog_name=submission
   -o smtpd_tls_security_level=encrypt
 127.0.0.1:$proxied inet n - n - - smtpd
   -o smtpd_upstream_proxy_protocol=haproxy
-tlsmgr unix - - n 1000? 1 tlsmgr
-anvil unix - - n - 1 anvil
-rewrite unix - - n - - trivial-rewrite
-proxymap unix - - n - - proxymap
-cleanup unix n - n - 0 cleanup
-postlog unix-dgram n - n - 1 postlogd
-`)
-	must(t, os.MkdirAll(filepath.Join(s.dir, "spool"), 0o755))
-	must(t, os.MkdirAll(filepath.Join(s.dir, "data"), 0o755))
-	who, err := user.Lookup("postfix")
-	must(t, err)
-	uid, err := strconv.Atoi(who.Uid)
-	must(t, err)
-	must(t, os.Chown(filepath.Join(s.dir, "data"), uid, -1))
-	// What "postfix start" does, but that its master stays this process's child.
-	if out, err := exec.Command(program(t, "/usr/sbin/postfix"), "-c", s.dir, "check").CombinedOutput(); err != nil {
-		t.Fatalf("postfix check: %v: %s", err, out)
-	}
-	return []string{"/usr/lib/postfix/sbin/master", "-c", s.dir, "-d"}
+`})
 }
 
-// The part of Dovecot's configuration that 2.4 (Debian 13) has other words for.
-const (
-	dovecot23 = `
-ssl_cert = <$cert
-ssl_key = <$key
-passdb {
-  driver = static
-  args = nopassword=y
-}
-userdb {
-  driver = static
-  args = uid=nobody gid=nogroup home=$dir
-}
-`
-	dovecot24 = `
-dovecot_config_version = 2.4.0
-dovecot_storage_version = 2.4.0
-ssl_server_cert_file = $cert
-ssl_server_key_file = $key
-passdb static {
-  fields {
-    nopassword = yes
-  }
-}
-userdb static {
-  fields {
-    uid = nobody
-    gid = nogroup
-    home = $dir
-  }
-}
-`
-)
-
-func dovecot(t *testing.T, s site) []string {
-	binary := program(t, "/usr/sbin/dovecot")
-	version, err := exec.Command(binary, "--version").Output()
+func dovecot(t *testing.T, s site) {
+	version, err := stage.DovecotVersion()
 	must(t, err)
-	text := dovecot24
-	if strings.HasPrefix(string(version), "2.3.") {
-		text = dovecot23
+	text := "ssl_server_cert_file = $cert\nssl_server_key_file = $key\n"
+	if strings.HasPrefix(version, "2.3.") {
+		text = "ssl_cert = <$cert\nssl_key = <$key\n"
 	}
 	text += `
-base_dir = $dir/run
-state_dir = $dir/state
-log_path = $dir/log
-listen = 127.0.0.1
 haproxy_trusted_networks = 127.0.0.1
 protocols = imap pop3 sieve lmtp
-ssl = yes
 service imap-login {
-  inet_listener imap {
-    port = $imap
-  }
-  inet_listener imaps {
-    port = 0
-  }
   inet_listener imap_proxied {
     port = $proxied
     haproxy = yes
-  }
-}
-service pop3-login {
-  inet_listener pop3 {
-    port = $pop3
-  }
-  inet_listener pop3s {
-    port = 0
   }
 }
 service managesieve-login {
@@ -349,35 +279,22 @@ service lmtp {
   }
 }
 `
-	if os.Geteuid() != 0 { // nobody else can change users and roots
-		text += `
-default_internal_user = $user
-default_internal_group = $group
-default_login_user = $user
-`
-		for _, service := range []string{"imap-login", "pop3-login", "managesieve-login", "anvil", "stats"} {
-			text += "service " + service + " {\n  chroot =\n}\n"
-		}
+	if os.Geteuid() != 0 { // nobody else can change roots
+		text += "service managesieve-login {\n  chroot =\n}\n"
 	}
-	return []string{binary, "-F", "-c", s.write(t, "dovecot.conf", text)}
+	server, err := stage.NewDovecot(s.dir, s.ports["imap"], freePort(t), s.ports["pop3"])
+	s.begin(t, server, err, map[string]string{"conf.d/more.conf": text})
 }
 
-func postgresql(t *testing.T, s site) []string {
-	as := s.asNobody(t)
-	postgres := program(t, "/usr/lib/postgresql/*/bin/postgres")
-	data := filepath.Join(s.dir, "data")
-	initdb := append(slices.Clone(as), filepath.Join(filepath.Dir(postgres), "initdb"), "-D", data, "-A", "trust", "-U", "me", "--no-sync", "--no-locale")
-	if out, err := exec.Command(initdb[0], initdb[1:]...).CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v: %s", err, out)
-	}
-	argv := append(as, postgres, "-D", data)
-	for _, setting := range []string{
-		"listen_addresses=127.0.0.1", fmt.Sprintf("port=%d", s.ports["postgres"]), "unix_socket_directories=" + s.dir,
-		"ssl=on", "ssl_cert_file=" + s.cert, "ssl_key_file=" + s.key, "fsync=off",
-	} {
-		argv = append(argv, "-c", setting)
-	}
-	return argv
+func postgresql(t *testing.T, s site) {
+	server, err := stage.NewPostgreSQL(s.dir, s.ports["postgres"])
+	must(t, err)
+	who, err := stage.PostgreSQLUser()
+	must(t, err)
+	uid, err := strconv.Atoi(who.Uid)
+	must(t, err)
+	must(t, os.Chown(s.key, uid, -1)) // it takes no other
+	s.begin(t, server, nil, map[string]string{"conf.d/tls.conf": "ssl = on\nssl_cert_file = '$cert'\nssl_key_file = '$key'\n"})
 }
 
 func mariadb(t *testing.T, s site) []string {

@@ -72,6 +72,7 @@ type cert struct {
 	level  renew.Level
 	alarms []oracle.Span
 	damage []oracle.Damage
+	bare   []oracle.Span // when no whole version of it was on the disk, since an outsider deleted the last
 	skip   skip
 	news   time.Duration // when the CA last changed its mind about one of its certificates
 	steps  []renew.Step  // what lies ahead, as of the last look

@@ -257,6 +257,9 @@ func (p *process) commit(c *cert, cc renew.Cert) (int, error) {
 			Issuer: issuer.Name, Directory: issuer.Directory, Account: "1", Reason: c.order.why, IssuedAt: p.now(),
 		})
 		c.leafOf = append(c.leafOf, c.order.leaf)
+		if n := len(c.bare); n > 0 {
+			c.bare[n-1].To = min(c.bare[n-1].To, p.host.now)
+		}
 	}
 	if err != nil {
 		return 0, local(err)

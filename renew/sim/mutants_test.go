@@ -41,7 +41,6 @@ var found = map[string]struct {
 	"what the CA issued is not checked":                      {[]Kind{CALie}, 3},
 	"order in flight not gone on with":                       {[]Kind{OOMKill}, 19},
 	"broken files are not mended":                            {[]Kind{Deleted}, 3},
-	"an expired pair is put in place of a broken one":        {[]Kind{Deleted}, 58},
 	"a server that is down is waited for with a broken pair": {[]Kind{Deleted, Reboot, PortBlocked}, 12},
 	"a broken pair takes the other sites along":              {[]Kind{Deleted, AAAABroken, NameGone}, 6},
 	"health is always ok":                                    {[]Kind{CADeath}, 6},

@@ -13,6 +13,18 @@ func (h *host) obstacles(c *cert) oracle.Obstacles {
 	if h.fate.Fallback {
 		o.CAs = append(o.CAs, []oracle.Span{{From: 0, To: h.swapped}})
 	}
+	// A server without whole files of one site reads no other's, and where nothing
+	// whole is left only a CA can give any.
+	for _, other := range h.certs {
+		if other.index != c.index {
+			o.Deploy = append(o.Deploy, other.bare...)
+		}
+	}
+	for i := range h.retired {
+		if other := &h.retired[i]; other.index != c.index {
+			o.Deploy = append(o.Deploy, other.bare...)
+		}
+	}
 	for i, f := range h.fate.Faults {
 		if subject[f.Kind] == "cert" && f.Cert != c.index {
 			// What another certificate's hook or files do to the one server that they

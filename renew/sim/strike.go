@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -163,6 +164,9 @@ func (h *host) delete(c *cert) {
 			c.versions = append([]renew.Version(nil), c.versions...) // readers keep what they read
 			c.versions[i].Fault, c.versions[i].FaultDetail = renew.Unreadable, "privkey.pem: no such file"
 			h.damage(c, true)
+			if !slices.ContainsFunc(c.versions, renew.Version.Usable) {
+				c.bare = append(c.bare, oracle.Span{From: h.now, To: forever})
+			}
 			h.wake()
 			return
 		}

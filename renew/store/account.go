@@ -196,7 +196,7 @@ func (s *Store) writeAccountKey(dir string, key []byte) error {
 			return err
 		}
 	}
-	return s.folder.WriteFile(file, key, 0o600, nil)
+	return s.folder.WriteFile(file, key, Access{Mode: 0o600})
 }
 
 // HoldAccount notes down that the CA takes nothing from an account before

@@ -82,19 +82,19 @@ type part struct {
 // one is complete; in between there is none.
 func (s *Store) build(dir string, mode fs.FileMode, parts []part) (err error) {
 	tmp := dir + ".tmp"
-	if err := s.folder.remove(tmp); err != nil { // of a crash
+	if err := s.folder.Remove(tmp); err != nil { // of a crash
 		return err
 	}
 	defer func() {
 		if err != nil {
-			_ = s.folder.remove(tmp) // it holds a key; Open and the next build remove it otherwise
+			_ = s.folder.Remove(tmp) // it holds a key; Open and the next build remove it otherwise
 		}
 	}()
-	if err := s.folder.makeDir(tmp, mode); err != nil {
+	if err := s.folder.MakeDir(tmp, mode); err != nil {
 		return err
 	}
 	for _, p := range parts {
-		if err := s.folder.create(path.Join(tmp, p.name), p.data, p.mode, nil); err != nil {
+		if err := s.folder.Create(path.Join(tmp, p.name), p.data, Access{Mode: p.mode}); err != nil {
 			return err
 		}
 	}
@@ -186,7 +186,7 @@ func (s *Store) dispose(dir string) error {
 		return nil
 	}
 	old := dir + ".old.tmp"
-	if err := s.folder.remove(old); err != nil {
+	if err := s.folder.Remove(old); err != nil {
 		return err
 	}
 	if err := s.folder.rename(dir, old); err != nil {
@@ -195,5 +195,5 @@ func (s *Store) dispose(dir string) error {
 	if err := s.folder.SyncDir(path.Dir(dir)); err != nil {
 		return err
 	}
-	return s.folder.remove(old)
+	return s.folder.Remove(old)
 }

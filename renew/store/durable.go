@@ -1,22 +1,39 @@
 package store
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Around stands around one change of the disk: it makes the change by calling
-// do, and what it returns is what became of it. Op is create, chown, chmod, write,
-// sync, mkdir, syncdir, symlink, rename or remove; path is absolute, for rename the
-// new one.
+// do, and what it returns is what became of it. Op is create, chown, chmod,
+// setxattr, write, sync, mkdir, syncdir, symlink, rename or remove; path is
+// absolute, for rename the new one.
 type Around func(op, path string, do func() error) error
 
 // Owner is who a file is to belong to; -1 leaves the user or the group as it is.
 type Owner struct{ UID, GID int }
+
+// Access is who may do what with a new file.
+type Access struct {
+	Mode  fs.FileMode
+	Owner *Owner // nil is the folder's
+	Attrs []Attr // set after the mode, which an access control list has a part in
+}
+
+// Attr is an extended attribute, xattr(7).
+type Attr struct {
+	Name  string
+	Value []byte
+}
 
 // Folder makes changes below one directory that outlive a loss of power once
 // they are reported done. Names are slash-separated and relative; os.Root
@@ -33,8 +50,8 @@ type Folder struct {
 
 // WriteFile replaces a file. A reader sees the old content or the new one, at
 // any moment, after a crash too.
-func (f Folder) WriteFile(name string, data []byte, mode fs.FileMode, owner *Owner) error {
-	if err := f.Stage(name, data, mode, owner); err != nil {
+func (f Folder) WriteFile(name string, data []byte, a Access) error {
+	if err := f.Stage(name, data, a); err != nil {
 		return err
 	}
 	if err := f.Publish(name); err != nil {
@@ -44,14 +61,14 @@ func (f Folder) WriteFile(name string, data []byte, mode fs.FileMode, owner *Own
 }
 
 // Stage writes what is to become the file name into a temporary file beside
-// it, with its mode and owner, and syncs it. A crash leaves a temporary file,
+// it, with all of its access, and syncs it. A crash leaves a temporary file,
 // which the next Stage of that name removes.
-func (f Folder) Stage(name string, data []byte, mode fs.FileMode, owner *Owner) error {
+func (f Folder) Stage(name string, data []byte, a Access) error {
 	tmp := temporary(name)
-	if err := f.remove(tmp); err != nil {
+	if err := f.Remove(tmp); err != nil {
 		return err
 	}
-	return f.create(tmp, data, mode, owner)
+	return f.Create(tmp, data, a)
 }
 
 // Publish puts what was staged in place. The change is visible from here on,
@@ -65,7 +82,7 @@ func (f Folder) Publish(name string) error {
 }
 
 // Discard removes what was staged.
-func (f Folder) Discard(name string) { _ = f.remove(temporary(name)) } // the next Stage does it otherwise
+func (f Folder) Discard(name string) { _ = f.Remove(temporary(name)) } // the next Stage does it otherwise
 
 // SyncDir makes durable which files a directory has.
 func (f Folder) SyncDir(name string) error {
@@ -78,11 +95,11 @@ func (f Folder) SyncDir(name string) error {
 	})
 }
 
-// create writes a new file and syncs it; one that can't be completed is
+// Create writes a new file and syncs it; one that can't be completed is
 // removed. Its directory is not synced.
-func (f Folder) create(name string, data []byte, mode fs.FileMode, owner *Owner) error {
-	if owner == nil {
-		owner = f.Owner
+func (f Folder) Create(name string, data []byte, a Access) error {
+	if a.Owner == nil {
+		a.Owner = f.Owner
 	}
 	var file *os.File
 	err := f.do("create", name, func() (err error) {
@@ -93,31 +110,47 @@ func (f Folder) create(name string, data []byte, mode fs.FileMode, owner *Owner)
 	if err != nil {
 		return err
 	}
-	err = f.fill(file, name, data, mode, owner)
+	err = f.fill(file, name, data, a)
 	if closing := file.Close(); err == nil {
 		err = f.failed("close", name, closing)
 	}
 	if err != nil {
-		_ = f.remove(name) // what failed is what is told; Stage and Commit remove it next time
+		_ = f.Remove(name) // what failed is what is told; Stage and Commit remove it next time
 	}
 	return err
 }
 
-// fill gives the file its owner and mode while it is empty: nobody can have
-// opened it who may not read what comes next.
-func (f Folder) fill(file *os.File, name string, data []byte, mode fs.FileMode, owner *Owner) error {
-	if owner != nil {
-		if err := f.do("chown", name, func() error { return file.Chown(owner.UID, owner.GID) }); err != nil {
+// fill gives the file its owner, mode and attributes while it is empty: nobody
+// can have opened it who may not read what comes next.
+func (f Folder) fill(file *os.File, name string, data []byte, a Access) error {
+	if a.Owner != nil {
+		if err := f.do("chown", name, func() error { return file.Chown(a.Owner.UID, a.Owner.GID) }); err != nil {
 			return err
 		}
 	}
-	if err := f.do("chmod", name, func() error { return file.Chmod(mode) }); err != nil {
+	if err := f.do("chmod", name, func() error { return file.Chmod(a.Mode) }); err != nil {
 		return err
+	}
+	for _, attr := range a.Attrs {
+		if err := f.do("setxattr", name, func() error { return attr.set(file) }); err != nil {
+			return fmt.Errorf("%s: %w", attr.Name, err)
+		}
 	}
 	if err := f.do("write", name, func() error { _, err := file.Write(data); return err }); err != nil {
 		return err
 	}
 	return f.do("sync", name, file.Sync)
+}
+
+// set leaves alone what the file system has given to the file by itself: a
+// security label that is right already may be one that nobody may set.
+func (a Attr) set(file *os.File) error {
+	have := make([]byte, len(a.Value)+1)
+	fd := int(file.Fd())
+	if n, err := unix.Fgetxattr(fd, a.Name, have); err == nil && bytes.Equal(have[:n], a.Value) {
+		return nil
+	}
+	return unix.Fsetxattr(fd, a.Name, a.Value, 0)
 }
 
 // mkdir makes a directory, if it isn't there. It gets its mode and owner before
@@ -131,10 +164,10 @@ func (f Folder) mkdir(name string, mode fs.FileMode) error {
 		return f.failed("mkdir", name, err)
 	}
 	tmp := temporary(name)
-	if err := f.remove(tmp); err != nil {
+	if err := f.Remove(tmp); err != nil {
 		return err
 	}
-	if err := f.makeDir(tmp, mode); err != nil {
+	if err := f.MakeDir(tmp, mode); err != nil {
 		return err
 	}
 	if err := f.SyncDir(tmp); err != nil { // its mode and owner
@@ -146,7 +179,8 @@ func (f Folder) mkdir(name string, mode fs.FileMode) error {
 	return f.SyncDir(path.Dir(name))
 }
 
-func (f Folder) makeDir(name string, mode fs.FileMode) error {
+// MakeDir makes a directory of which nothing is synced yet.
+func (f Folder) MakeDir(name string, mode fs.FileMode) error {
 	if err := f.do("mkdir", name, func() error { return f.Root.Mkdir(name, 0o700) }); err != nil {
 		return err
 	}
@@ -162,10 +196,11 @@ func (f Folder) chmod(name string, mode fs.FileMode) error {
 	return f.do("chmod", name, func() error { return f.Root.Chmod(name, mode) })
 }
 
-// symlink makes name a link to target, whatever file or link was there.
-func (f Folder) symlink(target, name string) error {
+// Symlink makes name a link to target, whatever file or link was there. A reader
+// finds the one or the other, after a crash too.
+func (f Folder) Symlink(target, name string) error {
 	tmp := temporary(name)
-	if err := f.remove(tmp); err != nil {
+	if err := f.Remove(tmp); err != nil {
 		return err
 	}
 	if err := f.do("symlink", tmp, func() error { return f.Root.Symlink(target, tmp) }); err != nil {
@@ -186,8 +221,9 @@ func (f Folder) rename(from, to string) error {
 	return f.do("rename", to, func() error { return f.Root.Rename(from, to) })
 }
 
-// remove removes a file, a link or a tree; that there is none is no error.
-func (f Folder) remove(name string) error {
+// Remove removes a file, a link or a tree; that there is none is no error. It is
+// not synced.
+func (f Folder) Remove(name string) error {
 	if _, err := f.Root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -98,5 +98,5 @@ func (s *Store) writeJSON(name string, value any, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return s.folder.WriteFile(name, append(data, '\n'), mode, nil)
+	return s.folder.WriteFile(name, append(data, '\n'), Access{Mode: mode})
 }

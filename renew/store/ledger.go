@@ -54,5 +54,5 @@ func (s *Store) writeLedger(dir, file string, l renew.Ledger) error {
 			return err
 		}
 	}
-	return s.folder.WriteFile(file, append(text, '\n'), 0o600, nil)
+	return s.folder.WriteFile(file, append(text, '\n'), Access{Mode: 0o600})
 }

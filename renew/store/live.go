@@ -89,7 +89,7 @@ func (s *Store) link(name string, n int) error {
 			return err
 		}
 	}
-	return s.folder.symlink(target(name, n), livePath(name))
+	return s.folder.Symlink(target(name, n), livePath(name))
 }
 
 func (s *Store) moveAside(name string) error {

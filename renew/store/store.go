@@ -227,7 +227,7 @@ func (s *Store) sweepDir(dir string) {
 	}
 	for _, e := range entries {
 		if strings.HasSuffix(e.Name(), ".tmp") {
-			_ = s.folder.remove(path.Join(dir, e.Name()))
+			_ = s.folder.Remove(path.Join(dir, e.Name()))
 		}
 	}
 }

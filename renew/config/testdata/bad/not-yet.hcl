@@ -12,9 +12,6 @@ certificate "www" {
   names     = ["example.com"]
   solver    = solver.dns.zone
   solve "*.example.com" { solver = solver.dns.zone }
-  install "bundle" {
-    path = "/etc/haproxy/certs/www.pem"
-  }
 }
 watch "partners" {}
 alert "ops" {}

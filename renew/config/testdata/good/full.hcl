@@ -78,6 +78,40 @@ certificate "www" {
     fullchain = "/etc/nginx/tls/public.crt"
     mode      = "644"
   }
+  install "pem" {
+    directory = "/etc/tls/www"
+  }
+  install "bundle" {
+    path = "/etc/haproxy/certs/www.pem"
+    acl  = ["u:haproxy:r", "g:ssl-cert:r"]
+  }
+  install "bundle" {
+    path  = "/etc/lighttpd/www.pem"
+    parts = ["cert", "key", "chain"]
+  }
+  install "pkcs12" {
+    path     = "/etc/jetty/www.p12"
+    password = credential("store-password")
+  }
+  install "pkcs12" {
+    path     = "/etc/old/www.p12"
+    password = trimspace(credential("store-password"))
+    encoding = "legacy"
+  }
+  install "jks" {
+    path     = "/etc/tomcat/www.jks"
+    password = credential("store-password")
+    owner    = "tomcat"
+  }
+  install "jks" {
+    path     = "/etc/tomcat/other.jks"
+    password = credential("store-password")
+    alias    = "tomcat"
+  }
+  install "der" {
+    cert = "/etc/x/www.crt.der"
+    key  = "/etc/x/www.key.der"
+  }
   hooks = [hook.nginx, hook.pid]
   endpoint "127.0.0.1:443" {}
   endpoint "[::1]:8443" {
