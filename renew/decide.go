@@ -17,7 +17,7 @@ type rule func(now time.Time, c *Cert, f *Facts) (Step, bool)
 // comes first, then what gets a new one, so that a hook or an endpoint that
 // keeps failing never holds back a renewal.
 func rules() []rule {
-	return []rule{adoptRule, installRule, issueRule, rollbackRule, deployRule, verifyRule, adviseRule, enrollRule, lookUpRule, preflightRule}
+	return []rule{adoptRule, installRule, issueRule, rollbackRule, deployRule, verifyRule, adviseRule, enrollRule, lookUpRule, searchRule, preflightRule}
 }
 
 // Decide returns the one thing to do next for c: the first rule whose time has
@@ -189,7 +189,7 @@ func reloadInVain(c *Cert, f *Facts) bool {
 		return false // what is served may be somebody else's, as the operator wants it
 	}
 	for p := range LiveProofs(c, f) {
-		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() {
+		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() || astray(c, f, p) {
 			continue
 		}
 		for _, h := range c.Hooks {
@@ -291,14 +291,15 @@ func retried(s Step, t Trouble, req Request) Step {
 // inPlace tells whether live/<name> shows the held version.
 func inPlace(f *Facts) bool { return f.Held.N > 0 && f.Live == f.Held.N }
 
-// LiveProofs gives a proof for every endpoint and name that the configuration
-// lists, but for names that were left out: a zero one, but for address and name,
+// LiveProofs gives a proof for every endpoint, configured or found, and name, but
+// for names that were left out: a zero one, but for address and name,
 // where the live version was not looked for yet.
 func LiveProofs(c *Cert, f *Facts) iter.Seq[Proof] {
 	return func(yield func(Proof) bool) {
 		leftOut, n := LeftOut(c, f.Held), 0
-		for i := range c.Endpoints {
-			e := &c.Endpoints[i]
+		endpoints := Endpoints(c, f)
+		for i := range endpoints {
+			e := &endpoints[i]
 			for _, name := range without(e.NamesOr(c.Names), leftOut) {
 				if !yield(proofOf(f, e.Address, name, n)) {
 					return

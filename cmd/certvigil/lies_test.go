@@ -148,7 +148,7 @@ func (h *host) status() (renew.Level, string) {
 	r, err := h.client().Report(h.t.Context())
 	must(h.t, err)
 	var text strings.Builder
-	printStatus(&text, r, time.Now())
+	printStatus(&text, r, false, time.Now())
 	return r.Worst(), text.String()
 }
 
