@@ -87,7 +87,7 @@ func TestReloadsAtTheWeekend(t *testing.T) {
 					}
 				}
 				issued, _ := n.count("www")
-				if ran := n.of("mail"); len(ran) != issued {
+				if ran := n.of("mail"); len(ran) < issued-1 || len(ran) > issued { // the last may be on its way
 					t.Errorf("the hook without a window ran %d times for %d certificates", len(ran), issued)
 				}
 				ran := n.of("nginx")
