@@ -53,8 +53,9 @@ func (c *Client) hold(p *problem, a *attempt) time.Time {
 		return a.s.busy.until(a.held)
 	}
 	if err := c.books.HoldAccount(a.s.issuer.Directory, a.s.issuer.EAB.KeyID, until); err != nil {
-		// The journal keeps RetryAt for this certificate; only the others of the
-		// account may now ask too early.
+		// The journal keeps RetryAt for this certificate. The others of the account
+		// know of it for as long as the process lives.
+		a.s.busy.note(time.Now(), until)
 		c.log.Warn("the CA's wait was not noted for the account", "issuer", a.s.issuer.Name, "err", err)
 	}
 	return until

@@ -92,6 +92,25 @@ func TestACAThatAsksForTimeGetsIt(t *testing.T) {
 	}
 }
 
+// TestAWaitThatCannotBeNotedIsKept: the disk is full, and the other certificates
+// of the account are not to ask for all that.
+func TestAWaitThatCannotBeNotedIsKept(t *testing.T) {
+	f := new(faults)
+	b := start(t, acmetest.Options{Middleware: f.middleware})
+	f.set(instead(atNewOrder, acmeProblem(429, rateLimited, "too many", "Retry-After", "3600")))
+	b.books.cutAt = "HoldAccount"
+	if got := b.refuse(b.cert("www", "a.example.com"), renew.Version{}); got.Class != renew.Limited {
+		t.Fatalf("%s: %v", got.Class, got)
+	}
+	b.books.cutAt, b.books.dead = "", false
+	f.set(nil)
+	before := b.ca.Counts().Requests
+	again := b.refuse(b.cert("other", "b.example.com"), renew.Version{})
+	if d := time.Until(again.RetryAt); again.Class != renew.Limited || d < 59*time.Minute || b.ca.Counts().Requests != before {
+		t.Errorf("%s in %s: %v", again.Class, d, again)
+	}
+}
+
 func TestAWaitThatNobodyNamedScalesWithTheLifetime(t *testing.T) {
 	f := new(faults)
 	b := start(t, acmetest.Options{Validity: time.Minute, Middleware: f.middleware})

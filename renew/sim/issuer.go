@@ -65,7 +65,11 @@ func local(err error) error { return &renew.Failure{Op: "writing", Class: renew.
 func (p *process) Issue(_ context.Context, cc renew.Cert, held renew.Version, why renew.Reason) (int, error) {
 	h, ca := p.host, caOf(cc.Issuers[0].Directory)
 	c, a := h.find(cc.Name), &h.cas[ca]
-	if hold := renew.HeldUntil(p.now(), a.holdUntil); p.now().Before(hold) && !h.opts.Planted.is(impatient) {
+	hold := renew.HeldUntil(p.now(), a.holdUntil)
+	if unnoted := renew.HeldUntil(p.now(), p.unnoted[ca]); unnoted.After(hold) {
+		hold = unnoted
+	}
+	if p.now().Before(hold) && !h.opts.Planted.is(impatient) {
 		return 0, &renew.Failure{Class: renew.Limited, RetryAt: hold, Err: errors.New("the CA asked for time")}
 	}
 	if err := p.signIn(c, ca); err != nil {
@@ -107,6 +111,8 @@ func (p *process) signIn(c *cert, ca int) error {
 			a.told = a.busyUntil
 			if does, _ := p.write(); does {
 				a.holdUntil = f.RetryAt
+			} else {
+				p.unnoted[ca] = f.RetryAt
 			}
 		}
 		return err

@@ -16,8 +16,9 @@ type process struct {
 	host    *host
 	agent   *agent.Agent
 	dead    bool
-	fuse    int           // it is killed at its so many-th write from now; negative is never
-	elapsed time.Duration // what the step under way has taken so far
+	fuse    int            // it is killed at its so many-th write from now; negative is never
+	elapsed time.Duration  // what the step under way has taken so far
+	unnoted [cas]time.Time // until when a CA takes no order, where the disk would not take it
 }
 
 var errDead = errors.New("killed")
