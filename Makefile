@@ -50,7 +50,7 @@ test: unit service-test ## all tests, as a new machine runs them
 
 .PHONY: unit
 unit: ## go test -race on every package
-	packaging/deps.sh gcc git nginx haproxy openssl systemd-analyze setpriv $(SERVERS)
+	packaging/deps.sh gcc git nginx haproxy openssl systemd-analyze setpriv unshare $(SERVERS)
 	go test -race -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: service-test

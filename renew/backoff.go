@@ -3,14 +3,15 @@ package renew
 import "time"
 
 // Bounds of the waits after failures. The CA's part follows Let's Encrypt's
-// advice (1, 10, 100 minutes, then daily); what costs only this host is tried
-// again within a minute, so that it heals within a minute of its cause.
+// advice (1, 10, 100 minutes, then daily). What costs only this host heals within
+// a minute of its cause: to the wait, with its jitter, come a proof that is under
+// way (10 s), company for the hook (up to 10 s) and the hook itself.
 const (
 	issueFirst   = time.Minute
 	issueLongest = 24 * time.Hour
 	bareLongest  = 3 * time.Hour // nothing valid is held: 8 attempts a day, below the CA's limits
 	localFirst   = time.Second
-	localLongest = time.Minute
+	localLongest = 30 * time.Second
 	adviseSix    = 6 * time.Hour // RFC 9773, section 4.3.3
 	adviseTries  = 5
 	shortest     = time.Second

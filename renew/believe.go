@@ -42,6 +42,9 @@ func Believe(now time.Time, f *Facts) {
 	if ahead(j.Preflight.At) {
 		j.Preflight = Rehearsal{}
 	}
+	if ahead(j.Found.At) {
+		j.Found.At = time.Time{} // what was found is there, whenever that was
+	}
 	if ahead(j.Placed.At) {
 		j.Placed = Placed{Version: j.Placed.Version} // it was, whenever that was
 	}

@@ -43,7 +43,8 @@ type Cert struct {
 	Outputs      []Output          // the operator's own paths, beside live/<name>
 	Hooks        []string          // run in this order after an install
 	HookWindows  map[string]Window // when a hook is wanted that can wait; one that is not here, at any time
-	Endpoints    []Endpoint        // what must serve it; none means that nobody proves it
+	Endpoints    []Endpoint        // what must serve it; none, and not Auto, means that nobody proves it
+	Auto         bool              // search for what serves it, beside the Endpoints
 }
 
 // Issuer is what the core needs to know of a CA.

@@ -2,6 +2,7 @@ package renew
 
 import (
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -16,7 +17,7 @@ type rule func(now time.Time, c *Cert, f *Facts) (Step, bool)
 // comes first, then what gets a new one, so that a hook or an endpoint that
 // keeps failing never holds back a renewal.
 func rules() []rule {
-	return []rule{adoptRule, installRule, issueRule, rollbackRule, deployRule, verifyRule, adviseRule, enrollRule, lookUpRule, preflightRule}
+	return []rule{adoptRule, installRule, issueRule, rollbackRule, deployRule, verifyRule, adviseRule, enrollRule, lookUpRule, searchRule, preflightRule}
 }
 
 // Decide returns the one thing to do next for c: the first rule whose time has
@@ -58,8 +59,6 @@ func installRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	switch {
 	case f.Held.N == 0:
 		return Step{}, false // nothing whole to put in place
-	case Withheld(now, f) && !givesWay(now, c, f):
-		return Step{}, false
 	case f.Live != f.Held.N && !LeftAlone(c, f, AtLive):
 		reason = InstallPending
 	default:
@@ -175,6 +174,9 @@ func DueHooks(now time.Time, c *Cert, f *Facts) []string {
 // live version, or what lies at the paths is not what it was when it did. What
 // someone else put there is adopted or replaced first.
 func hookPending(h string, f *Facts) bool {
+	if keepsBetter(f) {
+		return false
+	}
 	rec := f.Journal.Hooks[h]
 	return rec.Acknowledged != f.Live || (rec.Saw != "" && rec.Saw != f.Seen && len(f.Foreign) == 0)
 }
@@ -183,11 +185,11 @@ func hookPending(h string, f *Facts) bool {
 // after every hook had returned 0. Once the hooks ran again they get another
 // proof before they are blamed again.
 func reloadInVain(c *Cert, f *Facts) bool {
-	if c.OnChange == Alarming && len(f.Foreign) > 0 {
+	if keepsBetter(f) || c.OnChange == Alarming && len(f.Foreign) > 0 {
 		return false // what is served may be somebody else's, as the operator wants it
 	}
 	for p := range LiveProofs(c, f) {
-		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() {
+		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() || astray(c, f, p) {
 			continue
 		}
 		for _, h := range c.Hooks {
@@ -209,8 +211,7 @@ const (
 )
 
 func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
-	lost := Withheld(now, f) // then it is looked at whether a server has it still
-	if !inPlace(f) && !lost {
+	if !inPlace(f) {
 		return Step{}, false
 	}
 	every := proofInterval(f)
@@ -224,10 +225,10 @@ func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 			continue
 		}
 		switch {
-		case p.CheckedAt.IsZero(), lost && p.Served:
+		case p.CheckedAt.IsZero():
 			return retried(Step{Do: Verify, Reason: NotProved}, f.Journal.Verify, f.Journal.Request), true
 		case !p.Served:
-			return failingProof(f, p), true
+			return failingProof(p, c, f), true
 		case f.ChangedAt.After(p.CheckedAt) && !f.ChangedAt.After(now), p.CheckedAt.After(now):
 			return Step{Do: Verify, At: now, Reason: ProofDue}, true
 		}
@@ -242,12 +243,24 @@ func proofInterval(f *Facts) time.Duration {
 	return min(proofEvery, f.Held.Lifetime()/proofPortion)
 }
 
-// failingProof: again when the backoff is over. The hooks ran again before it
-// where there are any, since deployRule is asked first.
-func failingProof(f *Facts, p Proof) Step {
+// ranSince tells whether a hook has acknowledged the live version since p.
+func ranSince(p Proof, c *Cert, f *Facts) bool {
+	return slices.ContainsFunc(c.Hooks, func(h string) bool {
+		rec := f.Journal.Hooks[h]
+		return rec.Acknowledged == f.Live && rec.RanAt.After(p.CheckedAt)
+	})
+}
+
+// failingProof: at once where a hook ran since, which may have failed until then;
+// else again when the backoff is over. The hooks ran again before it where there
+// are any, since deployRule is asked first.
+func failingProof(p Proof, c *Cert, f *Facts) Step {
 	s := Step{Do: Verify, Reason: NotServed}
 	if p.Unverifiable {
 		s.Reason = Unverifiable
+	}
+	if ranSince(p, c, f) {
+		return s
 	}
 	return retried(s, f.Journal.Verify, f.Journal.Request)
 }
@@ -278,14 +291,15 @@ func retried(s Step, t Trouble, req Request) Step {
 // inPlace tells whether live/<name> shows the held version.
 func inPlace(f *Facts) bool { return f.Held.N > 0 && f.Live == f.Held.N }
 
-// LiveProofs gives a proof for every endpoint and name that the configuration
-// lists, but for names that were left out: a zero one, but for address and name,
+// LiveProofs gives a proof for every endpoint, configured or found, and name, but
+// for names that were left out: a zero one, but for address and name,
 // where the live version was not looked for yet.
 func LiveProofs(c *Cert, f *Facts) iter.Seq[Proof] {
 	return func(yield func(Proof) bool) {
 		leftOut, n := LeftOut(c, f.Held), 0
-		for i := range c.Endpoints {
-			e := &c.Endpoints[i]
+		endpoints := Endpoints(c, f)
+		for i := range endpoints {
+			e := &endpoints[i]
 			for _, name := range without(e.NamesOr(c.Names), leftOut) {
 				if !yield(proofOf(f, e.Address, name, n)) {
 					return

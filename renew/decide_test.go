@@ -106,44 +106,31 @@ func TestDecide(t *testing.T) {
 			f.Newest = Version{N: 2, Fault: Unreadable}
 			f.Live = 2
 		}, Install, time.Time{}, InstallPending},
+		{"the newest pair is broken, and the server has it loaded: it is not reloaded for the older one", soon, func(c *Cert, f *Facts) {
+			f.Newest = Version{N: 2, Fault: Unreadable}
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 2, RanAt: soon}
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Served: true, CheckedAt: soon, NotAfter: f.Held.NotAfter.Add(day)}
+			f.failed(Trouble{Count: 1, Class: Limited, Last: soon, RetryAt: soon.Add(day)})
+		}, Verify, time.Time{}, NotProved},
+		{"it has another that ends sooner: then it is", soon, func(c *Cert, f *Facts) {
+			f.Newest = Version{N: 2, Fault: Unreadable}
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 2, RanAt: soon}
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Served: true, CheckedAt: soon, NotAfter: f.Held.NotAfter.Add(-day)}
+			f.failed(Trouble{Count: 1, Class: Limited, Last: soon, RetryAt: soon.Add(day)})
+		}, Deploy, time.Time{}, HookPending},
 		{"the newest pair is broken and the older is live: issue", soon, func(c *Cert, f *Facts) {
 			f.Newest = Version{N: 2, Fault: Unreadable}
 		}, Issue, time.Time{}, Unreadable},
-		{"the live pair is broken and all that is left has expired: the server keeps what it has loaded", t0.Add(91 * day), func(c *Cert, f *Facts) {
-			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
-			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
-			f.Journal.Proofs[0].NotAfter = t0.Add(150 * day)
-		}, Issue, time.Time{}, Unreadable},
-		{"the endpoint does not answer any more: a whole pair, or nginx does not start", t0.Add(91 * day), func(c *Cert, f *Facts) {
-			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
-			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
-			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Unverifiable: true, CheckedAt: t0.Add(91 * day)}
-			f.Journal.Verify = Trouble{Count: 3, Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
-		}, Install, time.Time{}, InstallPending},
-		{"it did not answer twice: that may pass", t0.Add(91 * day), func(c *Cert, f *Facts) {
-			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
-			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 2, Unverifiable: true, CheckedAt: t0.Add(91 * day)}
-			f.Journal.Verify = Trouble{Count: 2, Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
-		}, Issue, time.Time{}, Unreadable},
-		{"nobody looks at endpoints: it may be loaded as long as it lasts", t0.Add(91 * day), func(c *Cert, f *Facts) {
-			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
-			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
-			c.Endpoints, f.Journal.Proofs = nil, nil
-		}, Issue, time.Time{}, Unreadable},
-		{"another certificate waits for a reload: a whole pair, or nginx reads none", t0.Add(91 * day), func(c *Cert, f *Facts) {
-			f.Journal.Issued = append(f.Journal.Issued, Issuance{At: t0.Add(60 * day), NotAfter: t0.Add(150 * day)})
-			f.Newest.N, f.Newest.Fault, f.Live, f.Blocking = 2, Unreadable, 2, true
-			f.Journal.Proofs[0].NotAfter = t0.Add(150 * day)
-			f.Journal.Verify = Trouble{Count: 9, Since: t0.Add(90 * day), Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
-		}, Install, time.Time{}, InstallPending},
-		{"but it was lost an hour ago, and may be replaced by a good one soon", t0.Add(91 * day), func(c *Cert, f *Facts) {
-			f.Newest.N, f.Newest.Fault, f.Live, f.Blocking = 2, Unreadable, 2, true
-			f.Journal.Proofs[0].NotAfter = t0.Add(150 * day)
-			f.Journal.Verify = Trouble{Count: 9, Since: t0.Add(91*day - time.Hour), Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
-		}, Issue, time.Time{}, Unreadable},
-		{"what it has loaded has ended too: a whole pair, or nginx does not start", t0.Add(91 * day), func(c *Cert, f *Facts) {
+		{"the live pair is broken and what is left has expired: a whole one, or nginx does not start", t0.Add(91 * day), func(c *Cert, f *Facts) {
 			f.Newest.N, f.Newest.Fault, f.Live = 2, Unreadable, 2
 		}, Install, time.Time{}, InstallPending},
+		{"an expired one is in place, and the server has a good one loaded: it is not reloaded", t0.Add(91 * day), func(c *Cert, f *Facts) {
+			f.Newest.N, f.Newest.Fault = 2, Unreadable
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 2, RanAt: t0}
+			f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 1, CheckedAt: t0.Add(91 * day), NotAfter: t0.Add(150 * day)}
+			f.Journal.Verify = Trouble{Count: 1, Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)}
+			f.failed(Trouble{Count: 1, Class: Limited, Last: t0.Add(91 * day), RetryAt: t0.Add(92 * day)})
+		}, Issue, t0.Add(92 * day), Throttled},
 		{"nothing is live and what there is has expired: better than no file at all", t0.Add(91 * day), func(c *Cert, f *Facts) {
 			f.Live = 0
 		}, Install, time.Time{}, InstallPending},
@@ -214,6 +201,11 @@ func TestDecide(t *testing.T) {
 			f.Journal.Proofs[0].Served = false
 			f.Journal.Verify = Trouble{Count: 1, RetryAt: soon}
 			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(1500 * time.Millisecond), Saw: "as it is"}
+		}, Verify, time.Time{}, NotServed},
+		{"a hook that failed has run at last: looked at at once", t0.Add(3 * time.Second), func(c *Cert, f *Facts) {
+			f.Journal.Proofs[0].Served = false
+			f.Journal.Verify = Trouble{Count: 9, Last: t0.Add(time.Second), RetryAt: t0.Add(time.Minute)}
+			f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(2 * time.Second), Saw: f.Seen}
 		}, Verify, time.Time{}, NotServed},
 		{"an endpoint that can't be reached: no reload, another look", soon, func(c *Cert, f *Facts) {
 			f.Journal.Proofs[0].Served, f.Journal.Proofs[0].Unverifiable = false, true

@@ -73,20 +73,21 @@ func (v Version) valid(now time.Time) bool {
 
 // Facts is all that Decide and Health know of one certificate on this host.
 type Facts struct {
-	Newest    Version       // the highest version number on disk, whole or not
-	Held      Version       // Best of the versions on disk
-	Standby   Standby       // what could be gone back to
-	Live      int           // the version that live/<name> points at; 0 where it points at none
-	Foreign   []Foreign     // what someone else put in place; empty for Restoring
-	Outputs   []OutputState // one for each Output of the Cert, in its order
-	ChangedAt time.Time     // when the live link or an output last changed on disk
-	Seen      string        // stands for what lies at the live link and the outputs: equal where nothing changed
-	Unwritten string        // why the journal could not be written; empty where it could
-	Standings []Standing    // one for each issuer of the Cert, in its order
-	Earliest  time.Time     // the clock can't be right before: the newest pair, and the program, are from then
-	Checking  bool          // a preflight is under way
-	Blocking  bool          // another certificate of the same hook is [Blocked]
-	Journal   Journal
+	Newest     Version       // the highest version number on disk, whole or not
+	Held       Version       // Best of the versions on disk
+	Standby    Standby       // what could be gone back to
+	Live       int           // the version that live/<name> points at; 0 where it points at none
+	Foreign    []Foreign     // what someone else put in place; empty for Restoring
+	Outputs    []OutputState // one for each Output of the Cert, in its order
+	ChangedAt  time.Time     // when the live link or an output last changed on disk
+	Seen       string        // stands for what lies at the live link and the outputs: equal where nothing changed
+	Unwritten  string        // why the journal could not be written; empty where it could
+	Standings  []Standing    // one for each issuer of the Cert, in its order
+	Earliest   time.Time     // the clock can't be right before: the newest pair, and the program, are from then
+	Checking   bool          // a preflight is under way
+	Searching  bool          // a search for servers is under way
+	Unsearched bool          // the agent has not searched for servers since it started
+	Journal    Journal
 
 	// ConfiguredAt is when the configuration last changed on disk. Only Promises
 	// asks for it, to tell since when something is wanted; zero where nobody looked.

@@ -67,7 +67,7 @@ func Alarms() (attention, critical float64) { return 1 - attentionGone, 1 - crit
 // Health judges c. Like Decide it is pure and total.
 func Health(now time.Time, c *Cert, f *Facts) Verdict {
 	var found []Finding
-	for _, look := range []func(time.Time, *Cert, *Facts) []Finding{pairHealth, issueHealth, deployHealth, rollbackHealth, proofHealth, foreignHealth, revokedHealth, preflightHealth} {
+	for _, look := range []func(time.Time, *Cert, *Facts) []Finding{pairHealth, issueHealth, deployHealth, rollbackHealth, proofHealth, foundHealth, foreignHealth, revokedHealth, preflightHealth} {
 		found = append(found, look(now, c, f)...)
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Compare(b.Level.rank(), a.Level.rank()) })
@@ -220,7 +220,7 @@ func proofHealth(now time.Time, c *Cert, f *Facts) []Finding {
 		}
 		found = append(found, Finding{level, reason, where})
 	}
-	if len(c.Endpoints) == 0 && f.Held.N > 0 {
+	if len(c.Endpoints) == 0 && !c.Auto && f.Held.N > 0 {
 		found = append(found, Finding{OK, NobodyProves, "no endpoint is configured: nobody proves what is served"})
 	}
 	return found

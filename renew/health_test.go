@@ -160,7 +160,7 @@ func TestBackoff(t *testing.T) {
 		{"a minute's certificate", Issue, time.Minute, 1, 3750 * time.Millisecond},
 		{"nothing held: eight a day", Issue, 0, 9, 3 * time.Hour},
 		{"a hook, the first time", Deploy, 90 * day, 1, time.Second},
-		{"a hook, for ever", Deploy, 90 * day, 30, time.Minute},
+		{"a hook, for ever", Deploy, 90 * day, 30, 30 * time.Second},
 		{"advice, the second time", Advise, 90 * day, 2, 2 * time.Minute},
 		{"advice for a minute's certificate, given up for now", Advise, time.Minute, 6, 3750 * time.Millisecond},
 		{"advice, given up for now", Advise, 90 * day, 6, 6 * time.Hour},

@@ -25,6 +25,7 @@ type Journal struct {
 	Issued     []Issuance            `json:"issued,omitempty"` // oldest first; the brake counts them
 	Request    Request               `json:"request,omitzero"`
 	Preflight  Rehearsal             `json:"preflight,omitzero"`
+	Found      Found                 `json:"found,omitzero"`
 }
 
 // Advice is what the CA said of when to renew (RFC 9773), and the point that

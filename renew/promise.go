@@ -103,11 +103,17 @@ func dueSince(now time.Time, s Step, c *Cert, f *Facts) time.Time {
 	case Verify:
 		return verifySince(now, s.Reason, c, f)
 	case Advise:
-		at := latest(f.Held.IssuedAt, f.ConfiguredAt)
+		at := latest(f.Held.IssuedAt, f.ConfiguredAt, f.Journal.Refused.At)
 		if f.Journal.Advice.CertID == f.Held.CertID {
 			at = f.Journal.Advice.PollAt
 		}
 		return latest(at, f.Journal.Advise.resumes(f.Journal.Request))
+	case Discover:
+		at := latest(f.Held.IssuedAt, f.ConfiguredAt)
+		if last := f.Journal.Found.At; !last.IsZero() {
+			at = latest(at, last.Add(SearchEvery(f)))
+		}
+		return at
 	case Preflight:
 		at := latest(f.Held.IssuedAt, f.ConfiguredAt)
 		if last := f.Journal.Preflight.At; !last.IsZero() {
@@ -216,7 +222,7 @@ func (t Trouble) resumes(req Request) time.Time {
 func lastDone(now time.Time, j *Journal) time.Time {
 	times := []time.Time{
 		j.Install.Last, j.Verify.Last, j.Advise.Last, j.Enroll.Last, j.Adopt.Last, j.LookUp.Last,
-		j.Placed.At, j.Adopted.At, j.Advice.FetchedAt, j.Revocation.CheckedAt, j.Preflight.At,
+		j.Placed.At, j.Adopted.At, j.Advice.FetchedAt, j.Revocation.CheckedAt, j.Preflight.At, j.Found.At,
 	}
 	for _, t := range j.Issuers {
 		times = append(times, t.Last)

@@ -226,6 +226,11 @@ func TestEveryStepAheadIsAPromise(t *testing.T) {
 		if maybe() {
 			c.HookWindows, f.Held.Reason = anyNight, Lifetime
 		}
+		c.Auto = maybe()
+		f.Journal.Found = Found{At: at(), For: rnd.IntN(3), Places: []Place{{Address: "127.0.0.1:443", Name: "example.com", Older: maybe(), Copy: maybe()}}}
+		if maybe() {
+			f.Journal.Found.Of = c.searched()
+		}
 		all := Promises(now, &c, &f, testBusy)
 		for _, s := range Ahead(now, &c, &f) {
 			var first time.Time

@@ -39,6 +39,7 @@ const (
 	AdviceDue      Reason = "advice-due"      // the CA is to be asked when to renew
 	NotRegistered  Reason = "not-registered"  // there is no account yet at an issuer that may be needed
 	PreflightDue   Reason = "preflight-due"   // what would stop a renewal is to be looked for
+	DiscoveryDue   Reason = "discovery-due"   // the servers that show it are to be searched for
 )
 
 // Why a step that is due waits.
@@ -65,6 +66,8 @@ const (
 	RevocationUnknown Reason = "revocation-unknown" // the CA's revocation list can't be had for days
 	NothingToDo       Reason = "nothing-to-do"
 	ServedExpiring    Reason = "served-expiring" // what an endpoint answers with is about to expire
+	IsStaleCopy       Reason = "stale-copy"      // a server goes on with an older version, and no hook reaches it
+	DiscoveryBlind    Reason = "discovery-blind" // not every server of this host can be looked at
 )
 
 // What a preflight finds: what would stop a renewal today.

@@ -22,7 +22,7 @@ func StageOf(c *Cert, f *Facts) Stage {
 		return Issued
 	case !Acknowledged(c, f):
 		return Installed
-	case len(c.Endpoints) == 0 || !proved(c, f):
+	case len(Endpoints(c, f)) == 0 || !proved(c, f):
 		return Deployed
 	default:
 		return Served

@@ -11,6 +11,7 @@ const (
 	Advise    Do = "advise"    // ask the CA when to renew
 	LookUp    Do = "look-up"   // look at the CA's revocation list
 	Preflight Do = "preflight" // look for what would stop a renewal
+	Discover  Do = "discover"  // search for the servers that show it
 	Issue     Do = "issue"     // order a certificate, or go on with the order in flight
 	Enroll    Do = "enroll"    // register an account at an issuer that may be needed
 	Adopt     Do = "adopt"     // take over a pair that someone else put in place

@@ -54,7 +54,7 @@ func apply(ctx context.Context, g *globals, names []string, out io.Writer) error
 	s.agent.Settle(ctx, names...)
 
 	r := agent.Report{Version: version, Certificates: s.agent.Report(time.Now())}
-	printStatus(out, r, time.Now())
+	printStatus(out, r, false, time.Now())
 	return health(r.Worst())
 }
 

@@ -60,6 +60,7 @@ type patient struct {
 	Names  []string    `json:"names"`
 	Health renew.Level `json:"health"` // of what was found; status has more
 	agent.PreflightReport
+	Copies []renew.StaleCopy `json:"stale_copies,omitempty"` // servers that go on with an older version
 }
 
 // together is how many certificates are looked at at once.
@@ -192,9 +193,12 @@ func examineAll(certs []renew.Cert, look func(renew.Cert) (agent.CertReport, err
 	for i, c := range certs {
 		looks.Go(func() error {
 			r, err := look(c)
-			p := patient{Name: c.Name, Names: c.Names, Health: renew.OK, PreflightReport: r.Preflight}
+			p := patient{Name: c.Name, Names: c.Names, Health: renew.OK, PreflightReport: r.Preflight, Copies: r.Copies}
 			for _, o := range p.Obstacles {
 				p.Health = p.Health.Worse(o.Level)
+			}
+			for _, stale := range p.Copies {
+				p.Health = p.Health.Worse(stale.Level)
 			}
 			d.Certificates[i] = p
 			return err
@@ -221,7 +225,7 @@ func printDiagnosis(w io.Writer, d diagnosis) {
 		if more := len(p.Names) - 4; more > 0 {
 			names += fmt.Sprintf(" and %d more", more)
 		}
-		if len(p.Obstacles) == 0 {
+		if len(p.Obstacles)+len(p.Copies) == 0 {
 			fmt.Fprintf(w, "%s (%s): nothing would stop a renewal\n", p.Name, names)
 			continue
 		}
@@ -232,6 +236,9 @@ func printDiagnosis(w io.Writer, d diagnosis) {
 				about += ", for " + o.Issuer
 			}
 			fmt.Fprintf(w, "  %s: %s\n    %s\n    → %s\n", o.Reason, about, o.Detail, o.Remedy)
+		}
+		for _, stale := range p.Copies {
+			fmt.Fprintf(w, "  %s: %s\n    → %s\n", renew.IsStaleCopy, stale, stale.Remedy())
 		}
 	}
 }

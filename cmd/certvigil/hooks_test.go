@@ -7,8 +7,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/certvigil/certvigil/examples/stage"
 )
 
 // script writes a program for a hook.
@@ -172,28 +170,6 @@ func TestNginxIsReloadedByASignalToTheProcessOfItsPidFile(t *testing.T) {
 	}
 }
 
-// TestAReloadThatKillsTheServerIsToldOf, and is not repeated: a reload starts no
-// server.
-func TestAReloadThatKillsTheServerIsToldOf(t *testing.T) {
-	t.Parallel()
-	h := newHost(t, setup{lifetime: 10 * time.Minute})
-	h.cfg.Test = nil
-	h.cfg.Reload = h.script("hook", "echo run >>"+h.path("runs")+"; kill -TERM $(cat "+h.path("nginx/nginx.pid")+")")
-	h.write()
-	h.start()
-	h.sick("deployed", "unverifiable")
-	h.until("the endpoint is looked at again", func() bool { c := h.cert("www"); return c.Failure != nil && c.Failure.Count >= 3 })
-	if runs, err := os.ReadFile(h.path("runs")); err != nil || string(runs) != "run\n" {
-		t.Errorf("the hook ran: %q, %v", runs, err)
-	}
-	_ = h.nginx.Stop() // what is left of it
-	must(t, h.nginx.Start(t.Context()))
-	h.served("www", 1)
-	if n := h.ca.Orders(); n != 1 {
-		t.Errorf("%d orders for one certificate", n)
-	}
-}
-
 // peak is the most memory that the agent's process ever had, in KiB.
 func (h *host) peak() (kb int) {
 	h.t.Helper()
@@ -248,26 +224,5 @@ func TestAReloadThatDoesNothingHealsByHandAndSurvivesARestart(t *testing.T) {
 	}
 	if got := h.ask("status"); got.code != exitOK {
 		t.Errorf("healed, and status: exit code %d: %s", got.code, got.all)
-	}
-}
-
-func TestAnotherSiteBreaksNginxAndTheNewPairWaitsForIt(t *testing.T) {
-	t.Parallel()
-	h := newHost(t, setup{lifetime: 10 * time.Minute})
-	other := stage.Site{Name: "other", Names: []string{"other.example.com"}, Fullchain: h.path("gone.crt"), Key: h.path("gone.key")}
-	must(t, h.nginx.Enable(other))
-	h.start()
-	if m := h.failing(1); !strings.Contains(m, "gone.crt") {
-		t.Errorf("message %q: want what nginx -t says", m)
-	}
-	h.sick("installed", "gone.crt")
-	if n := h.logged("hook acknowledged", "www"); n != 0 {
-		t.Error("reloaded although the test fails")
-	}
-	other.Fullchain, other.Key = h.live("www", "fullchain.pem"), h.live("www", "privkey.pem")
-	must(t, h.nginx.Enable(other)) // somebody repairs it; nobody tells the agent
-	h.served("www", 1)
-	if n := h.ca.Orders(); n != 1 {
-		t.Errorf("%d orders for one certificate", n)
 	}
 }

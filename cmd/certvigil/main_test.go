@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	// They wait for clocks and processes more than they compute.
-	if err := flag.Set("test.parallel", "8"); err != nil { // the command line's own word comes later, and counts
+	if err := flag.Set("test.parallel", "10"); err != nil { // the command line's own word comes later, and counts
 		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"certvigil": main, crashName: crashMain, hogName: hog})

@@ -197,12 +197,18 @@ func liveIn(t *testing.T, st *store.Store, cfg *config.Config, force bool, most 
 // serveLive is a TLS server that reads the live pair for every handshake.
 func serveLive(t *testing.T, dir func() string) (address string) {
 	t.Helper()
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(filepath.Join(dir(), "fullchain.pem"), filepath.Join(dir(), "privkey.pem"))
-			return &pair, err
-		},
-	})
+	return serve(t, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return loadPair(dir()) })
+}
+
+func loadPair(dir string) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "fullchain.pem"), filepath.Join(dir, "privkey.pem"))
+	return &pair, err
+}
+
+// serve is a TLS server that shows what pair gives.
+func serve(t *testing.T, pair func(*tls.ClientHelloInfo) (*tls.Certificate, error)) (address string) {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: pair})
 	must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -84,6 +85,9 @@ func printPlan(w io.Writer, steps []agent.Planned, running bool, now time.Time) 
 		note := ""
 		if s.Projected {
 			note = " (projected)"
+		}
+		if len(s.Endpoints) > 0 {
+			note = " at " + strings.Join(s.Endpoints, ", ")
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s%s\n", s.At.Local().Format("2006-01-02 15:04:05"), in(now, s.At), s.Cert, s.Do, s.Reason, note)
 	}

@@ -36,8 +36,14 @@ func selfSigned(t *testing.T, kind renew.KeyType, end time.Time, names ...string
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// mailServer answers EHLO and STARTTLS, and goes on with TLS.
+// mailServer is serveMail with these pairs.
 func mailServer(t *testing.T, offer string, certs ...tls.Certificate) (address string) {
+	t.Helper()
+	return serveMail(t, offer, &tls.Config{Certificates: certs})
+}
+
+// serveMail answers EHLO and STARTTLS, and goes on with TLS.
+func serveMail(t *testing.T, offer string, cfg *tls.Config) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -59,7 +65,7 @@ func mailServer(t *testing.T, offer string, certs ...tls.Certificate) (address s
 						return
 					}
 				}
-				_ = tls.Server(conn, &tls.Config{Certificates: certs}).Handshake() // the client judges
+				_ = tls.Server(conn, cfg).Handshake() // the client judges
 			}()
 		}
 	}()

@@ -18,6 +18,7 @@ import (
 	"github.com/certvigil/certvigil/renew/agent"
 	"github.com/certvigil/certvigil/renew/config"
 	"github.com/certvigil/certvigil/renew/crl"
+	"github.com/certvigil/certvigil/renew/discover"
 	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/issue"
 	"github.com/certvigil/certvigil/renew/probe"
@@ -67,7 +68,7 @@ func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, e
 		return nil, &exit{exitUnknown, err}
 	}
 	parts.Store, parts.Prober, parts.Runner = st, &probe.Prober{}, s.runner
-	parts.Lists = crl.New("certvigil/" + version)
+	parts.Lists, parts.Scout = crl.New("certvigil/"+version), &discover.Scout{}
 	parts.Writer.Around = g.disk
 	parts.Built, _ = time.Parse(time.RFC3339, built) // where nobody knows, nothing is ruled out
 	s.agent = agent.New(parts, cfg, s.checked(cfg, issuer))

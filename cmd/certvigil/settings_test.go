@@ -31,6 +31,7 @@ type site struct {
 	Outputs   string // more install blocks, in HCL
 	OnChange  string
 	Solver    string // a reference; the only one where empty
+	More      string // more of the block, in HCL
 }
 
 var configuration = template.Must(template.New("certvigil.hcl").Funcs(template.FuncMap{
@@ -96,6 +97,7 @@ certificate {{q .Name}} {
 {{- if .Endpoint}}
   endpoint {{q .Endpoint}} {}
 {{- end}}
+  {{.More}}
 }
 {{end}}
 {{- if .Reload}}

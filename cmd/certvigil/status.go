@@ -50,7 +50,7 @@ no agent runs it reads the state directory, says so, and exits with 1 at least.`
 				if !r.Running {
 					fmt.Fprintln(cmd.OutOrStdout(), "No agent is running: this is what the state directory says.")
 				}
-				printStatus(cmd.OutOrStdout(), r, time.Now())
+				printStatus(cmd.OutOrStdout(), r, len(args) == 1, time.Now())
 			}
 			if !r.Running {
 				return health(r.Worst().Worse(renew.Attention))
@@ -88,7 +88,9 @@ func report(ctx context.Context, g *globals, now time.Time) (agent.Report, error
 	return r, nil
 }
 
-func printStatus(w io.Writer, r agent.Report, now time.Time) {
+// printStatus prints a table and what is the matter; all, where one certificate was
+// asked for, its endpoints too.
+func printStatus(w io.Writer, r agent.Report, all bool, now time.Time) {
 	if r.Config.Error != nil {
 		fmt.Fprintf(w, "The configuration on disk was refused; the one before is in force:\n%s\n", *r.Config.Error)
 	}
@@ -103,6 +105,9 @@ func printStatus(w io.Writer, r agent.Report, now time.Time) {
 	}
 	tw.Flush()
 	for _, c := range r.Certificates {
+		if all {
+			printEndpoints(w, c)
+		}
 		printFindings(w, c)
 	}
 }
@@ -126,10 +131,38 @@ func next(now time.Time, c agent.CertReport) string {
 	return fmt.Sprintf("%s %s (%s)", c.Next.Do, when, c.Next.Reason)
 }
 
+// told are the reasons that are worth a line although all is well.
+func told(r renew.Reason) bool {
+	return r == renew.NobodyProves || r == renew.WindowShut || r == renew.DiscoveryBlind
+}
+
+// printEndpoints lists where c is proved, and which of it was found.
+func printEndpoints(w io.Writer, c agent.CertReport) {
+	if len(c.Endpoints) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, e := range c.Endpoints {
+		where, how := e.Address, "served"
+		if e.Name != "" {
+			where += " for " + e.Name
+		}
+		if e.Auto {
+			where += " (auto: " + e.Process + ")"
+		}
+		switch {
+		case e.CheckedAt.IsZero():
+			how = "not looked at yet"
+		case !e.Served:
+			how = e.Error
+		}
+		fmt.Fprintf(w, "%s: %s: %s\n", c.Name, where, how)
+	}
+}
+
 // printFindings says what is the matter with c, and with which endpoint.
 func printFindings(w io.Writer, c agent.CertReport) {
 	for _, f := range c.Findings {
-		if f.Level == renew.OK && f.Reason != renew.NobodyProves && f.Reason != renew.WindowShut {
+		if f.Level == renew.OK && !told(f.Reason) {
 			continue
 		}
 		fmt.Fprintf(w, "\n%s: %s: %s\n", c.Name, f.Reason, f.Detail)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -44,6 +45,10 @@ type Nginx struct {
 	Dir     string // its prefix
 	Address string // where the sites are served, by TLS
 	Plain   string // a plain server that is always there; tells that nginx is up
+
+	// Under goes before the master's command line at the next start: a program
+	// that confines itself and executes the rest of its arguments.
+	Under []string
 
 	binary string
 	child  *process
@@ -131,7 +136,7 @@ func (n *Nginx) Start(ctx context.Context) error {
 		return fmt.Errorf("starting nginx: %w", err)
 	}
 	defer early.Close()
-	argv := n.argv()
+	argv := append(slices.Clone(n.Under), n.argv()...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = early, early
 	// SIGTERM rather than SIGKILL when the owner dies: a killed master leaves

@@ -66,6 +66,7 @@ type Parts struct {
 	Prober Prober
 	Runner Runner
 	Lists  Lists // may be nil: then nobody looks
+	Scout  Scout // may be nil: then nobody searches
 	Log    *slog.Logger
 	Writer install.Writer // of outputs
 	// Alive is called once a turn of the loop, at least every Turn: a watchdog
@@ -107,7 +108,9 @@ type Agent struct {
 	unsaved  map[string]renew.Journal // what the disk would not take; tried again each lap
 	checkups map[string]checkup       // what preflights found that is not in the journal yet
 
-	unchecked []*entry // that wait for a preflight
+	unchecked  []*entry          // that wait for a preflight
+	unsearched []*entry          // that wait for a search
+	searches   map[string]search // what searches found that is not in the journal yet
 }
 
 // New returns an agent for cfg; nothing happens before Run or Settle.
@@ -123,7 +126,7 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, min(mostRunning, 2*len(cfg.Certs))),
 		entries: map[string]*entry{}, parked: map[lane]*queue{}, running: map[lane]int{}, ended: map[lane]time.Time{}, looking: map[*entry]bool{},
 		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
-		checkups: map[string]checkup{},
+		checkups: map[string]checkup{}, searches: map[string]search{},
 	}
 	// Without the monotonic reading: due times are wall-clock times, and the
 	// monotonic clock stands still while a machine sleeps.

@@ -26,9 +26,12 @@ type sight struct {
 	unsaved *renew.Journal  // what is in hand; nil once it is written
 	foreign []renew.Foreign // what the look before saw
 
-	checkup  *checkup // what a preflight has just found
-	checking bool     // another is under way
-	blocking bool     // another certificate is held up by this one
+	checkup    *checkup    // what a preflight has just found
+	checking   bool        // another is under way
+	search     *search     // what a search for servers has just found
+	before     renew.Found // what was known until then
+	searching  bool        // another is under way
+	unsearched bool        // none has ended yet
 
 	facts   renew.Facts
 	verdict renew.Verdict
@@ -44,8 +47,9 @@ func (s *sight) gather(now time.Time) error {
 	if s.built.After(f.Earliest) {
 		f.Earliest = s.built
 	}
-	f.Checking, f.Blocking = s.checking, s.blocking
-	if err != nil || s.request == nil && s.unsaved == nil && s.checkup == nil {
+	f.Checking = s.checking
+	f.Searching, f.Unsearched = s.searching, s.unsearched
+	if err != nil || s.request == nil && s.unsaved == nil && s.checkup == nil && s.search == nil {
 		// What could not be read is no journal: what is in hand stays there, until
 		// there is one that it can be added to.
 		return err
@@ -59,6 +63,10 @@ func (s *sight) gather(now time.Time) error {
 	}
 	if c := s.checkup; c != nil {
 		j.Preflight = j.Preflight.Next(c.began, &c.cert, c.found)
+	}
+	if s.search != nil {
+		s.before = j.Found
+		j = s.search.enter(j, f)
 	}
 	s.unsaved = &j
 	f.Journal = j

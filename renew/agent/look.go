@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,10 +21,10 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 	s := sights.Get().(*sight)
 	*s = sight{
 		store: a.parts.Store, drive: a.parts.Drive, config: a.config, cert: e.cert, built: a.parts.Built,
-		foreign: e.facts.Foreign, checking: e.checking, blocking: a.blocks(now, e),
+		foreign: e.facts.Foreign, checking: e.checking, searching: e.searching, unsearched: !e.searched,
 	}
 	name := e.cert.Name
-	s.unsaved, s.request, s.checkup = take(a.unsaved, name), take(a.requests, name), take(a.checkups, name)
+	s.unsaved, s.request, s.checkup, s.search = take(a.unsaved, name), take(a.requests, name), take(a.checkups, name), take(a.searches, name)
 	a.parts.Drive.Start(look, func() { s.look(now) }, func() {
 		a.done <- outcome{entry: e, lane: l, unsaved: s.unsaved, sight: s}
 	})
@@ -43,23 +42,6 @@ func (s *sight) look(now time.Time) {
 	}
 	s.verdict = s.drive.Health(now, &s.cert, &s.facts)
 	s.step = s.drive.Decide(now, &s.cert, &s.facts)
-}
-
-// blocks tells whether another certificate of the same hook is held up, and e's
-// broken pair may be why.
-func (a *Agent) blocks(now time.Time, e *entry) bool {
-	if !renew.Withheld(now, &e.facts) {
-		return false
-	}
-	for _, other := range a.entries {
-		shared := func(h string) bool {
-			return slices.ContainsFunc(e.cert.Hooks, func(own string) bool { return own == h || a.config.Hooks[own].Same(a.config.Hooks[h]) })
-		}
-		if other != e && slices.ContainsFunc(other.cert.Hooks, shared) && renew.Blocked(now, &other.cert, &other.facts) {
-			return true
-		}
-	}
-	return false
 }
 
 // take removes what m has for name; nil where it has nothing.
@@ -87,6 +69,9 @@ func (a *Agent) seen(ctx context.Context, now time.Time, e *entry, s *sight) {
 		a.queue.put(e, now.Add(unreadableRetry))
 		return
 	}
+	if s.search != nil {
+		tellFound(a.parts.Log.With("cert", e.cert.Name), s.before, s.facts.Journal.Found)
+	}
 	e.facts, e.step, e.err = s.facts, s.step, ""
 	a.judge(e, s.verdict)
 	at := s.step.At
@@ -101,6 +86,11 @@ func (a *Agent) seen(ctx context.Context, now time.Time, e *entry, s *sight) {
 			a.check(ctx, e)
 		}
 		a.queue.put(e, now) // for what comes next beside it
+	case s.step.Do == renew.Discover:
+		if !e.searching {
+			a.searchFor(ctx, e)
+		}
+		a.queue.put(e, now) // likewise
 	case s.step.Do == e.did && now.Sub(e.ended).Abs() < samePace:
 		a.queue.put(e, now.Add(samePace))
 	case a.running[laneOf(e)] >= limit(s.step.Do):

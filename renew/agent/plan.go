@@ -16,6 +16,9 @@ type Planned struct {
 	// Projected marks a renewal that assumes that the one before it succeeds and
 	// that the CA goes on issuing for the same lifetime.
 	Projected bool `json:"projected,omitempty"`
+	// Endpoints are those of a proof, with "(auto)" behind what was found; only of a
+	// certificate whose endpoints are searched for.
+	Endpoints []string `json:"endpoints,omitempty"`
 }
 
 // Plan lists what would be done until then, the earliest first: nothing is done.
@@ -57,17 +60,36 @@ func ahead(now, until time.Time, c renew.Cert, f renew.Facts) []Planned {
 		if s.At.After(until) {
 			continue
 		}
-		list = append(list, Planned{Cert: c.Name, Step: s})
+		p := Planned{Cert: c.Name, Step: s}
+		if s.Do == renew.Verify && c.Auto {
+			p.Endpoints = places(c, f)
+		}
+		list = append(list, p)
 		if s.Do != renew.Issue || f.Held.N == 0 {
 			continue
 		}
 		every := f.Held.Lifetime() - renew.Slack(&c, &f)
 		at := renew.Opening(&c, &f, s.At.Add(every))
 		for ; every > 0 && !at.After(until) && len(list) < longestPlan; at = renew.Opening(&c, &f, at.Add(every)) {
-			list = append(list, Planned{c.Name, renew.Step{Do: renew.Issue, At: at, Reason: renew.Lifetime}, true})
+			list = append(list, Planned{Cert: c.Name, Step: renew.Step{Do: renew.Issue, At: at, Reason: renew.Lifetime}, Projected: true})
 		}
 	}
 	return list
+}
+
+// places are the addresses of the endpoints.
+func places(c renew.Cert, f renew.Facts) []string {
+	var all []string
+	for _, e := range renew.Endpoints(&c, &f) {
+		at := e.Address
+		if e.Auto {
+			at += " (auto)"
+		}
+		if !slices.Contains(all, at) {
+			all = append(all, at)
+		}
+	}
+	return all
 }
 
 // longestPlan bounds what is projected for one certificate: one of a minute

@@ -14,14 +14,16 @@ type entry struct {
 	step  renew.Step
 	level renew.Level // as of the last look; empty before the first
 	busy  renew.Do    // the look or step under way; empty when none is
-	since time.Time   // when the look under way began
+	since time.Time   // when the look or step under way began
 	again bool        // to be looked at again after what is under way
 	gone  bool        // no longer configured; dropped when what is under way has ended
 	err   string      // why the facts could not be gathered
 	did   renew.Do    // the step that ended last
 	ended time.Time   // and when
 
-	checking bool // a preflight is under way, or waits for a place
+	checking  bool // a preflight is under way, or waits for a place
+	searching bool // a search for servers is, or waits
+	searched  bool // one has ended
 
 	at    time.Time // when to look again, or, parked, the end of what is held
 	in    *queue    // the queue that it stands in; nil when it stands in none

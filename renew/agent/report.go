@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -28,25 +30,26 @@ type ConfigReport struct {
 
 // CertReport is one certificate's life at a glance.
 type CertReport struct {
-	Name        string           `json:"name"`
-	Names       []string         `json:"names"`
-	Stage       renew.Stage      `json:"stage"`
-	Health      renew.Level      `json:"health"`
-	Reason      renew.Reason     `json:"reason"`
-	Findings    []renew.Finding  `json:"findings"`
-	Issuer      string           `json:"issuer"`
-	Serial      string           `json:"serial"`
-	Fingerprint string           `json:"fingerprint_sha256"`
-	NotBefore   time.Time        `json:"not_before"`
-	NotAfter    time.Time        `json:"not_after"`
-	Version     int              `json:"version"`
-	Live        int              `json:"live"`
-	Busy        renew.Do         `json:"busy,omitempty"` // the step under way
-	Next        renew.Step       `json:"next"`
-	Failure     *FailureReport   `json:"failure"`
-	Hooks       []HookReport     `json:"hooks"`
-	Endpoints   []EndpointReport `json:"endpoints"`
-	Preflight   PreflightReport  `json:"preflight"`
+	Name        string            `json:"name"`
+	Names       []string          `json:"names"`
+	Stage       renew.Stage       `json:"stage"`
+	Health      renew.Level       `json:"health"`
+	Reason      renew.Reason      `json:"reason"`
+	Findings    []renew.Finding   `json:"findings"`
+	Issuer      string            `json:"issuer"`
+	Serial      string            `json:"serial"`
+	Fingerprint string            `json:"fingerprint_sha256"`
+	NotBefore   time.Time         `json:"not_before"`
+	NotAfter    time.Time         `json:"not_after"`
+	Version     int               `json:"version"`
+	Live        int               `json:"live"`
+	Busy        renew.Do          `json:"busy,omitempty"` // the step under way
+	Next        renew.Step        `json:"next"`
+	Failure     *FailureReport    `json:"failure"`
+	Hooks       []HookReport      `json:"hooks"`
+	Endpoints   []EndpointReport  `json:"endpoints"`
+	Copies      []renew.StaleCopy `json:"stale_copies,omitempty"` // of a certificate with endpoint "auto"
+	Preflight   PreflightReport   `json:"preflight"`
 }
 
 // FailureReport is the failure that stands in the way of the earliest stage.
@@ -80,6 +83,8 @@ type EndpointReport struct {
 	CheckedAt    time.Time `json:"checked_at"`
 	Untrusted    string    `json:"untrusted,omitempty"`
 	Error        string    `json:"error"`
+	Auto         bool      `json:"auto,omitempty"`    // not configured, but found
+	Process      string    `json:"process,omitempty"` // whose it is, where it was found
 }
 
 // Worst returns the worst health of all certificates; a configuration that
@@ -109,6 +114,9 @@ func (a *Agent) Report(now time.Time) []CertReport {
 		if e.busy != look {
 			r.Busy = e.busy
 		}
+		if f, ok := e.slow(now); ok {
+			r.add(f)
+		}
 		if e.err != "" {
 			r.Health, r.Reason = renew.Critical, renew.Unreadable
 			r.Findings = append([]renew.Finding{{Level: renew.Critical, Reason: renew.Unreadable, Detail: e.err}}, r.Findings...)
@@ -116,6 +124,34 @@ func (a *Agent) Report(now time.Time) []CertReport {
 		list = append(list, r)
 	}
 	return list
+}
+
+// slowHook is how long a step's hooks may take without a word in the report:
+// nginx with 5,000 sites takes 14 s on a busy machine.
+const slowHook = 20 * time.Second
+
+// slow is what is to be said of hooks that have not returned yet: until their
+// timeout nothing has failed, and nothing is served.
+func (e *entry) slow(now time.Time) (renew.Finding, bool) {
+	took := now.Sub(e.since)
+	if e.busy != renew.Deploy || took < slowHook {
+		return renew.Finding{}, false
+	}
+	return renew.Finding{
+		Level: renew.Attention, Reason: renew.HookFailing,
+		Detail: fmt.Sprintf("%s has not returned for %s; it is ended at its timeout",
+			strings.Join(renew.DueHooks(e.since, &e.cert, &e.facts), ", "), took.Round(time.Second)),
+	}, true
+}
+
+// add puts a finding of attention before those that are no worse.
+func (r *CertReport) add(f renew.Finding) {
+	if r.Health == renew.Critical {
+		r.Findings = append(r.Findings, f)
+		return
+	}
+	r.Health, r.Reason = f.Level, f.Reason
+	r.Findings = append([]renew.Finding{f}, r.Findings...)
 }
 
 // Offline describes every certificate of cfg from st alone, with no agent's help.
@@ -143,6 +179,7 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 		NotBefore: f.Held.NotBefore, NotAfter: f.Held.NotAfter, Version: f.Held.N, Live: f.Live,
 		Next: headline(now, c, f), Failure: firstFailure(c, f), Preflight: describePreflight(now, c, f), Hooks: []HookReport{}, Endpoints: []EndpointReport{},
 	}
+	r.Copies = renew.Copies(now, &c, &f)
 	for _, h := range c.Hooks {
 		rec := f.Journal.Hooks[h]
 		r.Hooks = append(r.Hooks, HookReport{Name: h, Acknowledged: rec.Acknowledged, LastError: rec.Trouble.Message})
@@ -155,6 +192,10 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 			Address: p.Address, Name: p.Name, Served: p.Served, Unverifiable: p.Unverifiable,
 			Fingerprint: p.Fingerprint, NotAfter: p.NotAfter, CheckedAt: p.CheckedAt, Untrusted: p.Untrusted, Error: p.Error,
 		})
+		if place, ok := renew.FoundAt(&c, &f, p); ok {
+			last := &r.Endpoints[len(r.Endpoints)-1]
+			last.Auto, last.Process = true, place.Process
+		}
 	}
 	return r
 }
@@ -163,7 +204,7 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 // news.
 func quiet(s renew.Step) bool {
 	switch s.Do {
-	case renew.Advise, renew.LookUp, renew.Preflight, renew.Enroll:
+	case renew.Advise, renew.LookUp, renew.Preflight, renew.Discover, renew.Enroll:
 		return true
 	default:
 		return s.Do == renew.Verify && s.Reason == renew.ProofDue

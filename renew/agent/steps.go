@@ -131,7 +131,7 @@ func (j *job) install(ctx context.Context) {
 		return
 	}
 	j.log.Info("installed", "version", held.N, "reason", j.step.Reason)
-	if len(j.cert.Endpoints) == 0 {
+	if len(j.cert.Endpoints) == 0 && !j.cert.Auto {
 		j.prune(nil) // no proof will come that could say what is still served
 	}
 }
@@ -157,9 +157,12 @@ func (j *job) patience() time.Duration {
 
 func (j *job) verify(ctx context.Context) {
 	want := probe.WantOf(j.facts.Held)
+	want.Closely = j.step.Reason != renew.ProofDue
 	var proofs []renew.Proof
-	for _, e := range j.cert.Endpoints {
-		proofs = append(proofs, j.parts.Prober.Prove(ctx, e, e.NamesOr(j.cert.Names), j.facts.Live, want, j.patience())...)
+	until := j.clock().Add(j.patience()) // of all endpoints: it is the time since the reload that counts
+	for _, e := range renew.Endpoints(&j.cert, &j.facts) {
+		left := max(0, until.Sub(j.clock()))
+		proofs = append(proofs, j.parts.Prober.Prove(ctx, e, e.NamesOr(j.cert.Names), j.facts.Live, want, left)...)
 	}
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return

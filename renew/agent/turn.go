@@ -49,6 +49,7 @@ func (a *Agent) drop(name string, e *entry) {
 		delete(a.requests, name)
 		delete(a.unsaved, name)
 		delete(a.checkups, name)
+		delete(a.searches, name)
 	}
 }
 
@@ -126,7 +127,7 @@ func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 // through done, even when the step panics.
 func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry) {
 	l := laneOf(e)
-	e.busy = e.step.Do
+	e.busy, e.since = e.step.Do, now
 	a.running[l]++
 	j := job{
 		parts: a.parts, issuer: a.issuer, config: a.config, hooks: a.config.Hooks,
@@ -146,6 +147,7 @@ type outcome struct {
 	unsaved *renew.Journal // the journal, where the disk would not take it
 	sight   *sight         // of a look
 	checkup *checkup       // of a preflight, which is neither
+	search  *search        // of a search for servers, nor is that
 }
 
 // finish takes an outcome in: after a step its certificate is looked at again,
@@ -157,6 +159,10 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 	now, e := a.now(), o.entry
 	if o.checkup != nil {
 		a.checked(ctx, now, e, o.checkup)
+		return
+	}
+	if o.search != nil {
+		a.searched(ctx, now, e, o.search)
 		return
 	}
 	a.running[o.lane]--
@@ -196,6 +202,9 @@ func (a *Agent) takeBack(name string, s *sight) {
 	}
 	if _, newer := a.checkups[name]; !newer && s.checkup != nil {
 		a.checkups[name] = *s.checkup
+	}
+	if _, newer := a.searches[name]; !newer && s.search != nil {
+		a.searches[name] = *s.search
 	}
 }
 

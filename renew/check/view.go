@@ -42,7 +42,7 @@ func see(ctx context.Context, now time.Time, st *store.Store, cfg *config.Config
 		return v
 	}
 	want := probe.WantOf(v.facts.Held)
-	for _, e := range c.Endpoints {
+	for _, e := range renew.Endpoints(&c, &v.facts) {
 		v.proofs = append(v.proofs, o.Prober.Prove(ctx, e, e.NamesOr(c.Names), v.facts.Held.N, want, 0)...)
 	}
 	return v

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,17 +15,26 @@ import (
 // maxALPN bounds the name of an application protocol (RFC 7301, section 3.1).
 const maxALPN = 255
 
-// endpoints reads where the certificate must be seen. One address may stand twice:
-// for names, and for who asks for none.
-func (s scope) endpoints(c contents, certNames []string) []renew.Endpoint {
+// autoLabel is the endpoint that stands for all that are found.
+const autoLabel = "auto"
+
+// endpoints reads where the certificate must be seen, and whether other places are
+// to be searched for. One address may stand twice: for names, and for who asks for
+// none.
+func (s scope) endpoints(c contents, certNames []string) (all []renew.Endpoint, auto bool) {
 	type asked struct {
 		address string
 		noSNI   bool
 	}
-	var all []renew.Endpoint
 	seen := map[asked]place{}
 	for _, b := range c.blocks["endpoint"] {
 		address := item{b.Labels[0], b.LabelRanges[0]}
+		if address.text == autoLabel {
+			key := asked{address: autoLabel}
+			s.autoEndpoint(b, seen[key])
+			auto, seen[key] = true, place(address.rng)
+			continue
+		}
 		e := s.endpoint(b, certNames)
 		key := asked{e.Address, e.NoSNI}
 		if first := seen[key]; first.known() {
@@ -39,12 +49,29 @@ func (s scope) endpoints(c contents, certNames []string) []renew.Endpoint {
 		}
 		all = append(all, e)
 	}
-	return all
+	return all, auto
+}
+
+// autoEndpoint reads a block that says nothing but that it is there: how a server
+// is asked is found out.
+func (s scope) autoEndpoint(b *hcl.Block, first place) {
+	if first.known() {
+		s.fail(b.LabelRanges[0], "there are two endpoints \"auto\"", fmt.Sprintf("Take one out; the first is at %s.", at(hcl.Range(first))))
+	}
+	c := s.read(b.Body, b.DefRange, endpointSchema())
+	for _, name := range slices.Sorted(maps.Keys(c.attrs)) {
+		s.fail(c.attrs[name].NameRange, fmt.Sprintf("%s can't be set for endpoint \"auto\"", name),
+			"Take it out: how each server is asked is found out. For one that is asked in another way, write an endpoint block of its own with its address.")
+	}
+}
+
+func endpointSchema() schema {
+	return schema{what: "an endpoint block", attrs: []string{"protocol", "names", "sni", "proxy_protocol", "alpn", "trust_roots"}}
 }
 
 func (s scope) endpoint(b *hcl.Block, certNames []string) renew.Endpoint {
 	e := renew.Endpoint{Address: b.Labels[0], Protocol: "tls"}
-	c := s.read(b.Body, b.DefRange, schema{what: "an endpoint block", attrs: []string{"protocol", "names", "sni", "proxy_protocol", "alpn", "trust_roots"}})
+	c := s.read(b.Body, b.DefRange, endpointSchema())
 	if attr := c.attrs["protocol"]; attr != nil {
 		if one, ok := s.text(attr); ok {
 			e.Protocol = s.protocol(one)

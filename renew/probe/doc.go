@@ -21,5 +21,6 @@
 // Every handshake is a new connection without resumption: a server that was
 // told to reload goes on answering its old connections with the old
 // certificate, and for a moment mixes old and new on new ones. So "served" is
-// [InARow] handshakes one after the other that all show the wanted one.
+// [InARow] handshakes one after the other that all show the wanted one, and more
+// after a reload ([Want]).
 package probe

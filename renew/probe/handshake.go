@@ -46,6 +46,27 @@ type dialError struct{ error }
 
 func (e dialError) Unwrap() error { return e.error }
 
+// ErrNotTLS is in the error of what was answered, and not in TLS.
+var ErrNotTLS = errors.New("the server speaks something else")
+
+// Unreached tells whether err is that no connection could be made.
+func Unreached(err error) bool {
+	_, dial := errors.AsType[dialError](err)
+	return dial
+}
+
+// Refused tells whether err is that the server ended the handshake with an alert:
+// it speaks TLS.
+func Refused(err error) bool {
+	_, ok := errors.AsType[alertError](err)
+	return ok
+}
+
+// alertError is a handshake that the server ended with an alert.
+type alertError struct{ error }
+
+func (e alertError) Unwrap() error { return e.error }
+
 // ErrNoAnswer is in the error of what was not answered in its time.
 var ErrNoAnswer = errors.New("no answer in time")
 
@@ -127,7 +148,10 @@ func inWords(ctx, limited context.Context, err error) error {
 		return ErrNoAnswer
 	}
 	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return fmt.Errorf("the server speaks something else, beginning with %q", header.RecordHeader[:])
+		return fmt.Errorf("%w, beginning with %q", ErrNotTLS, header.RecordHeader[:])
+	}
+	if alert(err) {
+		return alertError{Brief(err)}
 	}
 	return Brief(err)
 }

@@ -29,13 +29,14 @@ type Seen struct {
 
 // Link is one certificate of a chain.
 type Link struct {
-	Subject     string    `json:"subject"`
-	Issuer      string    `json:"issuer"`
-	Names       []string  `json:"names,omitempty"` // DNS names, then IP addresses
-	Serial      string    `json:"serial"`          // lower-case hex
-	Fingerprint string    `json:"fingerprint_sha256"`
-	NotBefore   time.Time `json:"not_before"`
-	NotAfter    time.Time `json:"not_after"`
+	Subject            string    `json:"subject"`
+	Issuer             string    `json:"issuer"`
+	IssuerOrganization []string  `json:"-"`
+	Names              []string  `json:"names,omitempty"` // DNS names, then IP addresses
+	Serial             string    `json:"serial"`          // lower-case hex
+	Fingerprint        string    `json:"fingerprint_sha256"`
+	NotBefore          time.Time `json:"not_before"`
+	NotAfter           time.Time `json:"not_after"`
 }
 
 // Look makes a handshake with the first of the endpoint's addresses that answers,
@@ -89,7 +90,7 @@ func (p *Prober) describe(s shown, at target, name string, trusted roots) Seen {
 	}
 	for _, cert := range s.chain {
 		link := Link{
-			Subject: printable(cert.Subject.String()), Issuer: printable(cert.Issuer.String()),
+			Subject: printable(cert.Subject.String()), Issuer: printable(cert.Issuer.String()), IssuerOrganization: cert.Issuer.Organization,
 			Serial: fmt.Sprintf("%x", cert.SerialNumber), Fingerprint: keypair.Fingerprint(cert.Raw),
 			NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
 		}

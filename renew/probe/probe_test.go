@@ -242,6 +242,39 @@ func TestOldAndNewInTurnIsNotServedUntilFiveInARowAreNew(t *testing.T) {
 	}
 }
 
+// TestAfterAReloadMoreThanFiveInARowHaveToBeNew: one of several processes at a
+// port may have been left out.
+func TestAfterAReloadMoreThanFiveInARowHaveToBeNew(t *testing.T) {
+	a := newAuthority(t)
+	names := []string{"www.example.com", "example.com"}
+	old, fresh := a.issue(t, soon(), names...), a.issue(t, soon(), names...)
+	fifty := strings.Repeat("n", 50)
+	for _, tt := range []struct {
+		name, script string
+		names        []string
+		closely      bool
+		want         int64 // handshakes
+	}{
+		{"not after a reload", fifty + "on", names[:1], false, InARow},
+		{"after one", fifty + "on", names[:1], true, 50 + 1 + closely},
+		{"two names share it", "n", names, true, closely},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			address, handshakes := serve(t, "127.0.0.1:0", alternating(old, fresh, tt.script))
+			w := want(fresh)
+			w.Closely = tt.closely
+			for _, got := range (&Prober{}).Prove(t.Context(), renew.Endpoint{Address: address}, tt.names, 1, w, 3*patient) {
+				if !got.Served {
+					t.Errorf("got %+v", got)
+				}
+			}
+			if n := handshakes.Load(); n != tt.want {
+				t.Errorf("%d handshakes, want %d", n, tt.want)
+			}
+		})
+	}
+}
+
 func TestWithoutPatienceTheFirstOldAnswerDecides(t *testing.T) {
 	a := newAuthority(t)
 	old, fresh := a.issue(t, soon(), "www.example.com"), a.issue(t, soon(), "www.example.com")

@@ -27,9 +27,7 @@ func Mutants() []*Planted {
 		{Name: "what the CA issued is not checked", Flaw: lieAccepted},
 		{Name: "order in flight not gone on with", Flaw: orderForgotten},
 		{Name: "broken files are not mended", Step: blind},
-		{Name: "an expired pair is put in place of a broken one", Step: putsExpired},
-		{Name: "a server that is down is waited for with a broken pair", Step: keepsBroken},
-		{Name: "a broken pair takes the other sites along", Facts: blocksNobody},
+		{Name: "an expired pair is never put in place of a broken one", Step: keepsBroken},
 		{Name: "health is always ok", Mute: true},
 	}
 }
@@ -158,20 +156,11 @@ func blind(now time.Time, _ *renew.Cert, f *renew.Facts, s renew.Step) renew.Ste
 	return s
 }
 
-// keepsBroken is the opposite of putsExpired.
+// keepsBroken waits with a whole pair until what a server may have loaded has ended.
 func keepsBroken(now time.Time, _ *renew.Cert, f *renew.Facts, s renew.Step) renew.Step {
 	loaded := func(i renew.Issuance) bool { return now.Before(i.NotAfter) }
-	if s.Do == renew.Install && f.Live != 0 && f.Live != f.Held.N && !now.Before(f.Held.NotAfter) && !f.Blocking && slices.ContainsFunc(f.Journal.Issued, loaded) {
+	if s.Do == renew.Install && f.Live != 0 && f.Live != f.Held.N && !now.Before(f.Held.NotAfter) && slices.ContainsFunc(f.Journal.Issued, loaded) {
 		return renew.Step{Do: renew.Wait, At: now.Add(time.Hour), Reason: renew.NothingToDo}
-	}
-	return s
-}
-
-func blocksNobody(_ time.Time, _ *renew.Cert, f *renew.Facts) { f.Blocking = false }
-
-func putsExpired(now time.Time, _ *renew.Cert, f *renew.Facts, s renew.Step) renew.Step {
-	if f.Held.N > 0 && f.Live != 0 && f.Live != f.Held.N && !now.Before(f.Held.NotAfter) {
-		return renew.Step{Do: renew.Install, At: now, Reason: renew.InstallPending}
 	}
 	return s
 }

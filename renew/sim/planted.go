@@ -36,7 +36,8 @@ func (p *Planted) is(f flaw) bool { return p != nil && p.Flaw == f }
 
 // facts is what the core is shown.
 func (p *Planted) facts(now time.Time, c *renew.Cert, f *renew.Facts) (*renew.Cert, *renew.Facts) {
-	f.Checking = true // preflights are not simulated: as if one were always under way
+	f.Checking = true  // preflights are not simulated: as if one were always under way
+	f.Searching = true // nor are searches for servers
 	if p == nil || p.Facts == nil {
 		return c, f
 	}

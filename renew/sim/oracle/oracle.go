@@ -104,7 +104,6 @@ const (
 	spread       = 1.2
 	overhead     = 15 * time.Minute
 	deployTime   = 10 * time.Minute
-	patience     = 12 * time.Hour
 )
 
 // slack is the time between due and the end of a certificate of that lifetime.
@@ -126,14 +125,11 @@ func issueTime(life time.Duration) time.Duration {
 // Judge returns every lapse of c, the earliest first.
 func Judge(c Case) []Lapse {
 	var all []Lapse
-	for i, s := range c.Served {
+	for _, s := range c.Served {
 		for _, bad := range s.bad() {
 			for _, part := range without(bad.Span, c.Obstacles.Down) {
 				bad.Span = part
 				bad.Possible = c.possible(s, bad)
-				if c.worsened(i) {
-					bad.Possible = part.From
-				}
 				bad.Unheard = c.unheard(s, bad)
 				all = append(all, bad)
 			}
@@ -160,26 +156,6 @@ func (s Serving) bad() []Lapse {
 		all = append(all, Lapse{Span: late, Why: "expired"})
 	}
 	return all
-}
-
-// worsened tells whether the i-th serving is of an expired certificate that
-// followed a good one, soon after an outsider had destroyed that on the disk:
-// the server had it loaded still. Later it may be the lesser evil, since without
-// whole files the server reads no other site's either.
-func (c Case) worsened(i int) bool {
-	if i == 0 || c.Served[i].Outsider || c.Served[i].Leaf.NotAfter > c.Served[i].From {
-		return false
-	}
-	at, was := c.Served[i].From, c.Served[i-1]
-	if was.None || was.Leaf.Flaw != "" || was.Leaf.NotAfter <= at {
-		return false
-	}
-	for _, d := range c.Obstacles.Damage {
-		if d.At <= at && at-d.At < patience {
-			return true
-		}
-	}
-	return false
 }
 
 // possible is from when on the lapse need not have been.

@@ -67,16 +67,6 @@ func TestJudge(t *testing.T) {
 			c.Served[0] = Serving{Span: Span{day, 2 * day}, Leaf: Leaf{NotAfter: 90 * day, Flaw: "wrong names"}, Outsider: true}
 			c.Obstacles.Damage = []Damage{{At: day}}
 		}, 1, true},
-		{"its files were lost, and an expired one was put over what the server had loaded: preventable", func(c *Case) {
-			c.Served[0].To, c.Obstacles.CAs[0] = day, []Span{{0, never}}
-			c.Served = append(c.Served, Serving{Span: Span{day, 2 * day}, Leaf: Leaf{NotBefore: -100 * day, NotAfter: -10 * day}})
-			c.Obstacles.Damage, c.Alarms = []Damage{{At: day - time.Hour, Lost: true}}, []Span{{day, never}}
-		}, 1, true},
-		{"so it was, but half a day later, when the server has other sites to read: not", func(c *Case) {
-			c.Served[0].To, c.Obstacles.CAs[0] = 2*day, []Span{{0, never}}
-			c.Served = append(c.Served, Serving{Span: Span{2 * day, 3 * day}, Leaf: Leaf{NotBefore: -100 * day, NotAfter: -10 * day}})
-			c.Obstacles.Damage, c.Alarms = []Damage{{At: day, Lost: true}}, []Span{{day, never}}
-		}, 1, false},
 		{"not valid yet", func(c *Case) { c.Served[0].Leaf.NotBefore, c.Served[0].To = day, 2*day }, 1, true},
 		{"nothing answered", func(c *Case) { c.Served[0] = Serving{Span: Span{0, 2 * day}, None: true} }, 1, true},
 	} {

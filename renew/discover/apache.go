@@ -1,0 +1,112 @@
+package discover
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// apache reads what an Apache serves by TLS from its configuration file, with all
+// that it includes. Conditions (IfModule and the like) are taken as true.
+func apache(conf, root string) ([]use, []error) {
+	a := apacheReader{root: root, first: map[string]bool{}}
+	if a.root == "" {
+		a.root = filepath.Dir(conf)
+	}
+	a.file(conf, 0)
+	return a.uses, a.errs
+}
+
+type apacheReader struct {
+	reader
+	root  string
+	host  *virtualHost // the one that is open
+	files []string     // of the main server, for hosts without their own
+	uses  []use
+	first map[string]bool // addresses that have a first host, which is the default
+}
+
+type virtualHost struct {
+	at           []string
+	names, files []string
+	proxy        bool
+	off          bool // no TLS
+}
+
+func (a *apacheReader) file(path string, depth int) {
+	if depth > mostDepth {
+		return
+	}
+	text := strings.ReplaceAll(a.read(path), "\\\r\n", "")
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", "")) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		section, isSection := strings.CutPrefix(line, "<")
+		w := words(strings.TrimSuffix(section, ">"), false)
+		if len(w) == 0 {
+			continue
+		}
+		switch name := strings.ToLower(w[0]); {
+		case isSection && name == "virtualhost":
+			a.host = &virtualHost{at: w[1:]}
+		case isSection && name == "/virtualhost":
+			a.close()
+		case isSection || len(w) < 2:
+		case name == "serverroot":
+			a.root = w[1]
+		case name == "include" || name == "includeoptional":
+			for _, included := range matching(within(a.root, w[1])) {
+				a.file(included, depth+1)
+			}
+		default:
+			a.directive(name, w[1:])
+		}
+	}
+}
+
+func (a *apacheReader) directive(name string, args []string) {
+	if a.host == nil {
+		if name == "sslcertificatefile" {
+			a.files = append(a.files, within(a.root, args[0]))
+		}
+		return
+	}
+	switch name {
+	case "servername":
+		// It may have a scheme and a port.
+		host := args[0][strings.LastIndex(args[0], "/")+1:]
+		host, _, _ = strings.Cut(host, ":")
+		a.host.names = append(a.host.names, host)
+	case "serveralias":
+		a.host.names = append(a.host.names, args...)
+	case "sslengine":
+		a.host.off = strings.EqualFold(args[0], "off")
+	case "sslcertificatefile":
+		a.host.files = append(a.host.files, within(a.root, args[0]))
+	case "remoteipproxyprotocol":
+		a.host.proxy = strings.EqualFold(args[0], "on")
+	}
+}
+
+func (a *apacheReader) close() {
+	h := a.host
+	a.host = nil
+	if h == nil || h.off {
+		return
+	}
+	if len(h.files) == 0 {
+		h.files = a.files
+	}
+	if len(h.files) == 0 {
+		return
+	}
+	for _, at := range h.at {
+		host, port, ok := parseBinding(strings.Replace(at, "_default_", "*", 1), 443)
+		if !ok {
+			continue
+		}
+		a.uses = append(a.uses, use{host: host, port: port, proxy: h.proxy, names: h.names, files: knownFiles(h.files), standard: !a.first[at]})
+		a.first[at] = true
+	}
+}
