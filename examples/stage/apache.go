@@ -35,7 +35,8 @@ func NewApache(dir string, http, https int) (*Server, error) {
 	}
 	s := &Server{Name: "apache", Dir: dir, PIDFile: dir + "/pid", quit: syscall.SIGTERM, up: []string{loopback(http)}}
 	s.argv = []string{binary, "-d", dir, "-f", dir + "/apache2.conf", "-DFOREGROUND"}
-	s.reload = []string{binary, "-d", dir, "-f", dir + "/apache2.conf", "-k", "graceful"}
+	// "-k graceful" is the same, but that it starts an Apache that is gone.
+	s.reload = []string{"sh", "-c", binary + " -d " + dir + " -f " + dir + "/apache2.conf -t && kill -USR1 $(cat " + s.PIDFile + ")"}
 	user := ""
 	if os.Geteuid() == 0 {
 		user = "User www-data\nGroup www-data"

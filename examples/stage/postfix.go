@@ -35,7 +35,9 @@ postlog unix-dgram n - n - 1 postlogd
 `
 
 // NewPostfix writes main.cf and master.cf of a Postfix into dir, which must be
-// there. It takes root: its master refuses to run as anybody else.
+// there. It takes root: its master refuses to run as anybody else. It changes its
+// effective user while it starts, which takes the parent-death signal from it: a
+// Postfix whose owner is killed stays.
 func NewPostfix(dir string, smtp int) (*Server, error) {
 	binary, err := findServer("postfix")
 	if err != nil {

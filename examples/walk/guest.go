@@ -42,6 +42,7 @@ func reload(unit string, s Server) []string {
 func (w *Walk) begin(s Server) {
 	w.T.Helper()
 	w.T.Cleanup(func() {
+		_ = w.Agent.Stop() // it would go on reloading what is gone
 		if err := s.Stop(); err != nil {
 			w.T.Error(err)
 		}

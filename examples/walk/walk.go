@@ -147,7 +147,7 @@ func (w *Walk) Served(g *Guest) {
 	if second := w.Shown(g); second == first {
 		w.T.Errorf("%s shows the certificate from before the renewal", g.Name)
 	}
-	if g.PID() != pid {
+	if pid == 0 || g.PID() != pid {
 		w.T.Errorf("%s was restarted", g.Name)
 	}
 }
