@@ -228,6 +228,13 @@ func (h *host) set(change func()) {
 	change()
 }
 
+// shown is what lies at the live link, and what the server has loaded.
+func (h *host) shown(name string) (live, serving int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.live[name], h.serving[name]
+}
+
 func (h *host) count(name string) (issued, reloads int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

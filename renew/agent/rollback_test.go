@@ -43,8 +43,8 @@ func TestAVersionThatTheServerRefusesIsTakenBack(t *testing.T) {
 		if issued, _ := h.count("www"); issued != 2 {
 			t.Errorf("%d certificates were issued", issued)
 		}
-		if h.lapsed("www") || h.serving["www"] != 1 {
-			t.Errorf("version %d is served", h.serving["www"])
+		if _, serving := h.shown("www"); h.lapsed("www") || serving != 1 {
+			t.Errorf("version %d is served", serving)
 		}
 		time.Sleep(8*day + time.Hour) // two days and less before the end of the first
 		if r := report(t, a, "www"); r.Live != 2 || r.Health != renew.Critical {
@@ -55,8 +55,8 @@ func TestAVersionThatTheServerRefusesIsTakenBack(t *testing.T) {
 		if r := report(t, a, "www"); r.Version != 2 || r.Stage != renew.Served || r.Health != renew.OK {
 			t.Errorf("once it is taken: %+v", r)
 		}
-		if h.journals["www"].Refused.Version != 0 {
-			t.Errorf("the refusal is remembered: %+v", h.journals["www"].Refused)
+		if j, _ := h.Journal("www"); j.Refused.Version != 0 {
+			t.Errorf("the refusal is remembered: %+v", j.Refused)
 		}
 	})
 }
@@ -83,7 +83,7 @@ func TestAnotherSitesFaultRollsNothingBackForLong(t *testing.T) {
 		if r := report(t, a, "www"); r.Version != 2 || r.Live != 2 || r.Reason != renew.HookFailing {
 			t.Errorf("an hour after: %+v", r)
 		}
-		reloads := h.reloads["www"]
+		_, reloads := h.count("www")
 		h.set(func() { broken = false })
 		time.Sleep(2 * time.Minute)
 		if r := report(t, a, "www"); r.Version != 2 || r.Stage != renew.Served || r.Health != renew.OK {

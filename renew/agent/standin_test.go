@@ -46,8 +46,8 @@ func TestAnExpiredPairStandsInWithoutAReload(t *testing.T) {
 		_, reloads := h.count("lost")
 		a.Wake()
 		time.Sleep(24 * time.Hour)
-		if h.live["lost"] != 1 || h.serving["lost"] != 3 {
-			t.Errorf("version %d is live and %d served, want 1 and 3", h.live["lost"], h.serving["lost"])
+		if live, serving := h.shown("lost"); live != 1 || serving != 3 {
+			t.Errorf("version %d is live and %d served, want 1 and 3", live, serving)
 		}
 		if _, n := h.count("lost"); n != reloads {
 			t.Errorf("%d reloads for an expired certificate", n-reloads)
@@ -56,8 +56,8 @@ func TestAnExpiredPairStandsInWithoutAReload(t *testing.T) {
 			t.Error("nobody is told")
 		}
 		time.Sleep(80 * time.Hour)
-		if h.serving["other"] < 4 || report(t, a, "other").Health != renew.OK {
-			t.Errorf("of the other version %d is served", h.serving["other"])
+		if _, serving := h.shown("other"); serving < 4 || report(t, a, "other").Health != renew.OK {
+			t.Errorf("of the other version %d is served", serving)
 		}
 	})
 }
@@ -79,15 +79,15 @@ func TestAnOlderPairStandsInWithoutAReload(t *testing.T) {
 		_, reloads := h.count("www")
 		a.Wake()
 		time.Sleep(time.Hour)
-		if h.live["www"] != 1 || h.serving["www"] != 2 {
-			t.Errorf("version %d is live and %d served, want 1 and 2", h.live["www"], h.serving["www"])
+		if live, serving := h.shown("www"); live != 1 || serving != 2 {
+			t.Errorf("version %d is live and %d served, want 1 and 2", live, serving)
 		}
 		if _, n := h.count("www"); n != reloads {
 			t.Errorf("reloaded %d times", n-reloads)
 		}
 		h.set(func() { h.issue = func(context.Context, renew.Cert) error { return nil } })
 		time.Sleep(12 * time.Hour)
-		if r := report(t, a, "www"); r.Stage != renew.Served || r.Version != 3 || h.serving["www"] != 3 || r.Health != renew.OK {
+		if r := report(t, a, "www"); r.Stage != renew.Served || r.Version != 3 || r.Health != renew.OK {
 			t.Errorf("once there is a new one: %+v", r)
 		}
 	})
