@@ -72,10 +72,10 @@ func Believe(now time.Time, f *Facts) {
 	if n := len(j.Issued); n > 0 && ahead(j.Issued[n-1].At) { // the oldest come first
 		j.Issued = slices.DeleteFunc(slices.Clone(j.Issued), func(i Issuance) bool { return ahead(i.At) })
 	}
-	for i := range f.Standings {
-		if s := f.Standings[i]; s.HoldUntil.After(most) {
+	for i, s := range f.Standings {
+		if until := HeldUntil(now, s.HoldUntil); !until.Equal(s.HoldUntil) {
 			f.Standings = slices.Clone(f.Standings)
-			f.Standings[i].HoldUntil = HeldUntil(now, s.HoldUntil)
+			f.Standings[i].HoldUntil = until
 		}
 	}
 	if ahead(f.Held.IssuedAt) {

@@ -3,6 +3,7 @@ package renew
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -96,14 +97,28 @@ func (o Output) Paths() []string {
 	return slices.DeleteFunc(all, func(p string) bool { return p == "" })
 }
 
+// digest stands for what is printed: equal where that is.
+func digest(format string, args ...any) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, format, args...))
+	return hex.EncodeToString(sum[:8])
+}
+
+// outlined is what is known of outputs without credentials: whoever has none is
+// to get the same digest.
+func outlined(all []Output) []Output {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].Password = nil
+	}
+	return all
+}
+
 // Set identifies the exact set of names that the certificate covers, in
 // whatever order: CAs count their limits by it.
 func (c Cert) Set() string { return nameSet(c.Names) }
 
 func nameSet(names []string) string {
-	sorted := slices.Sorted(slices.Values(names))
-	sum := sha256.Sum256([]byte(strings.Join(sorted, "\n")))
-	return hex.EncodeToString(sum[:8])
+	return digest("%s", strings.Join(slices.Sorted(slices.Values(names)), "\n"))
 }
 
 // sameSet tells whether two lists hold the same names, in whatever order.

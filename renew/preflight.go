@@ -1,9 +1,6 @@
 package renew
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -79,9 +76,7 @@ func (o Obstacle) name() string {
 
 // settings stands for all of c that a preflight looks at.
 func (c Cert) settings() string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q %+v %v", c.Names, c.Issuers, c.Solver, c.Hooks, c.Outputs, c.Endpoints)
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	return digest("%q %q %q %q %+v %v", c.Names, c.Issuers, c.Solver, c.Hooks, outlined(c.Outputs), c.Endpoints)
 }
 
 // How often a preflight is made. A cause is to be known within a day, and within

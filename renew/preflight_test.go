@@ -203,3 +203,23 @@ func TestALookThatTheClockDatesAheadIsNotBelieved(t *testing.T) {
 		t.Errorf("%+v", f.Journal.Preflight)
 	}
 }
+
+// TestSettingsAreTheSameWithoutCredentials: whoever looks without them, as check
+// does, is to take a preflight for one of the same settings.
+func TestSettingsAreTheSameWithoutCredentials(t *testing.T) {
+	c := wantCert()
+	c.Outputs = []Output{{Format: "pkcs12", Path: "/etc/x.p12", Password: word("x")}}
+	with, searched := c.settings(), c.searched()
+	c.Outputs = []Output{{Format: "pkcs12", Path: "/etc/x.p12"}}
+	if c.settings() != with || c.searched() != searched {
+		t.Error("they differ by a password")
+	}
+	if c.Outputs[0].Path = "/etc/y.p12"; c.settings() == with || c.searched() == searched {
+		t.Error("another path does not count")
+	}
+}
+
+// word is a password.
+type word string
+
+func (w word) Reveal() string { return string(w) }

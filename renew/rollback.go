@@ -28,7 +28,8 @@ const (
 	standbyPart  = 4
 )
 
-// Standby is the version that every hook acknowledged before the live one.
+// Standby is the version that every hook acknowledged before the live one; the
+// zero Standby is none.
 type Standby struct {
 	N   int
 	End time.Time // it is good to go back to until then
@@ -48,12 +49,12 @@ func (j *Journal) Fit(now time.Time, versions []Version) []Version {
 	if r.Version == 0 || r.Cleared || !now.Before(r.TryAt) {
 		return versions
 	}
-	at := slices.IndexFunc(versions, func(v Version) bool { return v.N == r.Version })
+	last := len(versions) - 1
 	good := func(v Version) bool { return now.Before(standbyUntil(&v, j.Revoked.Fingerprint)) }
-	if at < 0 || at != len(versions)-1 || !slices.ContainsFunc(versions[:at], good) {
+	if last < 0 || versions[last].N != r.Version || !slices.ContainsFunc(versions[:last], good) {
 		return versions
 	}
-	return versions[:at]
+	return versions[:last]
 }
 
 // StandbyOf finds what could be gone back to from the version n; nothing, where no
@@ -87,28 +88,16 @@ func rolledBack(f *Facts) bool {
 // the hook fails with the version before as well, the new one is put in place
 // again and stays.
 func rollbackRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
-	if !inPlace(f) {
-		return Step{}, false
-	}
-	t := failingHook(c, f)
-	r := &f.Journal.Refused
+	r, t := &f.Journal.Refused, failingHook(c, f)
+	back, again := rolledBack(f), r.Version == f.Held.N // the one before, or the one that was refused, is on trial
 	tries, wait := rollbackTries, min(rollbackAfter, Slack(c, f)/rollbackPart)
-	switch {
-	case t.Count == 0:
-		return Step{}, false
-	case rolledBack(f):
+	if back || again {
 		tries, wait = patientTries, 0
-	case r.Version == f.Held.N && r.Cleared:
-		return Step{}, false
-	case r.Version == f.Held.N: // on trial again
-		tries, wait = patientTries, 0
-		fallthrough
-	default:
-		if f.Standby.N == 0 || !now.Before(f.Standby.End) || liveShown(c, f) {
-			return Step{}, false
-		}
 	}
-	if t.Count < tries {
+	if !inPlace(f) || t.Count < tries || again && r.Cleared {
+		return Step{}, false
+	}
+	if !back && (!now.Before(f.Standby.End) || liveShown(c, f)) {
 		return Step{}, false
 	}
 	return Step{Do: RollBack, At: t.Since.Add(wait), Reason: HookFailing}, true

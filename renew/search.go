@@ -1,11 +1,6 @@
 package renew
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"time"
-)
+import "time"
 
 // How often servers are searched for, with a part of the lifetime where that is
 // shorter; sooner while something is not as it should be. What shows no version
@@ -79,8 +74,4 @@ func settledAt(c *Cert, f *Facts) (time.Time, bool) {
 }
 
 // searched stands for all of c that a search depends on.
-func (c Cert) searched() string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %+v", c.Names, c.Outputs)
-	return hex.EncodeToString(h.Sum(nil)[:8])
-}
+func (c Cert) searched() string { return digest("%q %+v", c.Names, outlined(c.Outputs)) }

@@ -153,21 +153,17 @@ func (n *Nginx) Start(ctx context.Context) error {
 func (n *Nginx) awaitUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, nginxStart)
 	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", n.Plain); err == nil {
+	err := n.child.up(ctx, func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", n.Plain)
+		if err == nil {
 			conn.Close()
-			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("starting nginx: no answer at %s: %w", n.Plain, context.Cause(ctx)), n.Stop())
-		case <-n.child.ended:
-			return fmt.Errorf("starting nginx: %w: %s", n.child.outcome(), n.LastErrors(3))
-		case <-tick.C:
-		}
+		return err
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("starting nginx: %w: %s", err, n.LastErrors(3)), n.Stop())
 	}
+	return nil
 }
 
 // Stop ends nginx, open connections included, and waits for it to be gone.

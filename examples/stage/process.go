@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -83,6 +84,26 @@ func (p *process) end(s syscall.Signal, grace time.Duration) error {
 	_ = p.cmd.Process.Kill()
 	<-p.ended
 	return fmt.Errorf("ending %s: still there %s after %s; killed", p.cmd.Path, grace, s)
+}
+
+// up waits until ready says nil, and returns what it said last where ctx ends or
+// the process does before.
+func (p *process) up(ctx context.Context, ready func(context.Context) error) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-p.ended:
+			return p.outcome()
+		case <-tick.C:
+		}
+	}
 }
 
 // outcome returns how the process ended, an error even where it returned 0.

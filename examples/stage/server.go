@@ -78,21 +78,15 @@ func (s *Server) Start(ctx context.Context) error {
 func (s *Server) awaitUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, serverStart)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := s.ready(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("starting %s: %w: %s", s.Name, err, s.Said(5)), s.Stop())
-		case <-s.child.ended:
-			return fmt.Errorf("starting %s: %w: %s", s.Name, s.child.outcome(), s.Said(5))
-		case <-tick.C:
-		}
+	err := s.child.up(ctx, s.ready)
+	if err == nil {
+		return nil
 	}
+	err = fmt.Errorf("starting %s: %w: %s", s.Name, err, s.Said(5))
+	if s.child.running() {
+		err = errors.Join(err, s.Stop())
+	}
+	return err
 }
 
 // ready looks for the pid file first: Apache reads its configuration twice, and

@@ -107,10 +107,10 @@ type Agent struct {
 	requests map[string]renew.Request // an operator's word that is not in the journal yet
 	unsaved  map[string]renew.Journal // what the disk would not take; tried again each lap
 	checkups map[string]checkup       // what preflights found that is not in the journal yet
+	searches map[string]search        // what searches found that is not in the journal yet
 
-	unchecked  []*entry          // that wait for a preflight
-	unsearched []*entry          // that wait for a search
-	searches   map[string]search // what searches found that is not in the journal yet
+	checks beside // preflights
+	hunts  beside // searches for servers
 }
 
 // New returns an agent for cfg; nothing happens before Run or Settle.
@@ -123,10 +123,11 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 	}
 	parts.Drive = parts.Drive.orReal()
 	a := &Agent{
-		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, min(mostRunning, 2*len(cfg.Certs))),
+		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, min(mostRunning, 3*len(cfg.Certs))),
 		entries: map[string]*entry{}, parked: map[lane]*queue{}, running: map[lane]int{}, ended: map[lane]time.Time{}, looking: map[*entry]bool{},
 		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
 		checkups: map[string]checkup{}, searches: map[string]search{},
+		checks: besides(renew.Preflight, mostChecks), hunts: besides(renew.Discover, mostSearches),
 	}
 	// Without the monotonic reading: due times are wall-clock times, and the
 	// monotonic clock stands still while a machine sleeps.

@@ -20,9 +20,8 @@ type Scout interface {
 	Search(ctx context.Context, q discover.Query) renew.Search
 }
 
-// search is one search for the servers of a certificate. Like a preflight it is
-// no step: it goes on beside, and what it found is written by the next look at
-// the facts.
+// search is one search for the servers of a certificate. Like a preflight it goes
+// on beside the steps.
 type search struct {
 	cert  renew.Cert // as it was searched for
 	began time.Time
@@ -40,23 +39,13 @@ const (
 // searchFor has the servers of e searched for, now or as soon as there is a place.
 // a.mu is held.
 func (a *Agent) searchFor(ctx context.Context, e *entry) {
-	e.searching = true
-	a.unsearched = append(a.unsearched, e)
+	a.hunts.add(e)
 	a.startSearches(ctx)
 }
 
 // startSearches fills the places. a.mu is held.
 func (a *Agent) startSearches(ctx context.Context) {
-	l := lane{do: renew.Discover}
-	for a.running[l] < mostSearches && len(a.unsearched) > 0 {
-		e := a.unsearched[0]
-		a.unsearched[0] = nil
-		a.unsearched = a.unsearched[1:]
-		if a.entries[e.cert.Name] != e || ctx.Err() != nil {
-			e.searching = false
-			continue
-		}
-		a.running[l]++
+	for e := a.begin(ctx, &a.hunts); e != nil; e = a.begin(ctx, &a.hunts) {
 		s := search{cert: e.cert, began: a.now()}
 		f := e.facts
 		a.parts.Drive.Start(renew.Discover, func() {
@@ -66,7 +55,7 @@ func (a *Agent) startSearches(ctx context.Context) {
 			s.found = a.parts.search(bounded, s.cert, &f)
 			s.ended = ctx.Err() != nil
 		}, func() {
-			a.done <- outcome{entry: e, lane: l, search: &s}
+			a.done <- outcome{entry: e, search: &s}
 		})
 	}
 }
@@ -102,8 +91,7 @@ func (p Parts) search(ctx context.Context, c renew.Cert, f *renew.Facts) (found 
 
 // searched takes in what a search found. a.mu is held.
 func (a *Agent) searched(ctx context.Context, now time.Time, e *entry, s *search) {
-	a.running[lane{do: renew.Discover}]--
-	e.searching = false
+	a.end(&a.hunts, e)
 	defer a.startSearches(ctx)
 	if s.ended || e.gone || a.entries[s.cert.Name] != e {
 		return

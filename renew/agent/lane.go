@@ -51,7 +51,8 @@ func limit(do renew.Do) int {
 }
 
 // mostRunning is about the sum of all limits, so that hardly an outcome has to
-// wait to be taken in. A certificate has a step and a preflight under way at most.
+// wait to be taken in. A certificate has a step, a preflight and a search under way
+// at most.
 const mostRunning = 2048
 
 // newcomer is where a certificate that was never issued stands among those that

@@ -21,7 +21,7 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 	s := sights.Get().(*sight)
 	*s = sight{
 		store: a.parts.Store, drive: a.parts.Drive, config: a.config, cert: e.cert, built: a.parts.Built,
-		foreign: e.facts.Foreign, checking: e.checking, searching: e.searching, unsearched: !e.searched,
+		foreign: e.facts.Foreign, checking: a.checks.of[e], searching: a.hunts.of[e], unsearched: !e.searched,
 	}
 	name := e.cert.Name
 	s.unsaved, s.request, s.checkup, s.search = take(a.unsaved, name), take(a.requests, name), take(a.checkups, name), take(a.searches, name)
@@ -82,12 +82,12 @@ func (a *Agent) seen(ctx context.Context, now time.Time, e *entry, s *sight) {
 		}
 		a.queue.put(e, at)
 	case s.step.Do == renew.Preflight:
-		if !e.checking {
+		if !a.checks.of[e] {
 			a.check(ctx, e)
 		}
 		a.queue.put(e, now) // for what comes next beside it
 	case s.step.Do == renew.Discover:
-		if !e.searching {
+		if !a.hunts.of[e] {
 			a.searchFor(ctx, e)
 		}
 		a.queue.put(e, now) // likewise

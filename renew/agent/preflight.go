@@ -24,9 +24,8 @@ type PreflightReport struct {
 	Obstacles []renew.Obstacle `json:"obstacles"`
 }
 
-// checkup is what one preflight found. It is no step of its certificate: names
-// that don't answer in time would hold back what is due meanwhile. So it goes on
-// beside, and what it found is written by the next look at the facts.
+// checkup is what one preflight found. It goes on beside the steps: names may not
+// answer in time.
 type checkup struct {
 	cert  renew.Cert // as it was looked at
 	began time.Time
@@ -46,30 +45,20 @@ const (
 // check has e looked at, now or as soon as there is a place. The steps of e go
 // on meanwhile. a.mu is held.
 func (a *Agent) check(ctx context.Context, e *entry) {
-	e.checking = true
-	a.unchecked = append(a.unchecked, e)
+	a.checks.add(e)
 	a.startChecks(ctx)
 }
 
 // startChecks fills the places. a.mu is held.
 func (a *Agent) startChecks(ctx context.Context) {
-	l := lane{do: renew.Preflight}
-	for a.running[l] < mostChecks && len(a.unchecked) > 0 {
-		e := a.unchecked[0]
-		a.unchecked[0] = nil
-		a.unchecked = a.unchecked[1:]
-		if a.entries[e.cert.Name] != e || ctx.Err() != nil {
-			e.checking = false
-			continue
-		}
-		a.running[l]++
+	for e := a.begin(ctx, &a.checks); e != nil; e = a.begin(ctx, &a.checks) {
 		c := checkup{cert: e.cert, began: a.now()}
 		f, checker := e.facts, a.checker()
 		a.parts.Drive.Start(renew.Preflight, func() {
 			c.found = obstacles(ctx, a.parts.Log, checker, c.cert, f, renew.PreflightEvery(&f)/agePortion)
 			c.ended = ctx.Err() != nil
 		}, func() {
-			a.done <- outcome{entry: e, lane: l, checkup: &c}
+			a.done <- outcome{entry: e, checkup: &c}
 		})
 	}
 }
@@ -83,8 +72,7 @@ func (a *Agent) checker() Checker {
 // checked takes in what a preflight found. a.mu is held.
 func (a *Agent) checked(ctx context.Context, now time.Time, e *entry, c *checkup) {
 	if !c.asked {
-		a.running[lane{do: renew.Preflight}]--
-		e.checking = false
+		a.end(&a.checks, e)
 		defer a.startChecks(ctx)
 	}
 	if c.ended || e.gone || a.entries[c.cert.Name] != e {

@@ -21,9 +21,7 @@ type entry struct {
 	did   renew.Do    // the step that ended last
 	ended time.Time   // and when
 
-	checking  bool // a preflight is under way, or waits for a place
-	searching bool // a search for servers is, or waits
-	searched  bool // one has ended
+	searched bool // one has ended
 
 	at    time.Time // when to look again, or, parked, the end of what is held
 	in    *queue    // the queue that it stands in; nil when it stands in none

@@ -197,14 +197,15 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 // takeBack keeps what a look that failed had in hand and is still to be done, but
 // for what has come since.
 func (a *Agent) takeBack(name string, s *sight) {
-	if _, newer := a.requests[name]; !newer && s.request != nil {
-		a.requests[name] = *s.request
-	}
-	if _, newer := a.checkups[name]; !newer && s.checkup != nil {
-		a.checkups[name] = *s.checkup
-	}
-	if _, newer := a.searches[name]; !newer && s.search != nil {
-		a.searches[name] = *s.search
+	giveBack(a.requests, name, s.request)
+	giveBack(a.checkups, name, s.checkup)
+	giveBack(a.searches, name, s.search)
+}
+
+// giveBack undoes take, but for what has come since.
+func giveBack[V any](m map[string]V, name string, v *V) {
+	if _, newer := m[name]; !newer && v != nil {
+		m[name] = *v
 	}
 }
 

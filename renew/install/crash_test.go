@@ -33,28 +33,44 @@ func wholeFiles(o renew.Output, done bool) (wrong []string) {
 	return wrong
 }
 
+// outlet is an output whose power is lost.
+type outlet struct {
+	dir    string                                   // for all that there is of it
+	in     func(dir string) renew.Output            // as it lies in a directory
+	wrong  func(o renew.Output, done bool) []string // what is found that may not be
+	forget []string                                 // the changes that must not be left out
+}
+
+func eachFile(t *testing.T) outlet {
+	return outlet{newDir(t), outputIn, wholeFiles, []string{"sync .www.key.tmp", "sync .www.crt.tmp", "sync .www.chain.tmp", "syncdir out"}}
+}
+
 // losePower replaces the old pair, loses the power after each step, and tells
 // what was found that may not be.
-func losePower(t *testing.T, seed uint64, forgets func(op, path string) bool) (images int, wrong []string) {
-	dir := newDir(t)
-	o := outputIn(filepath.Join(dir, "out"))
-	must(t, os.Mkdir(filepath.Dir(o.Key), 0o755))
+func losePower(t *testing.T, seed uint64, x outlet, forgets func(op, path string) bool) (images int, wrong []string) {
+	out := filepath.Join(x.dir, "out")
+	must(t, os.RemoveAll(x.dir))
+	must(t, os.MkdirAll(out, 0o755))
+	o := x.in(out)
 	must(t, Write(o, oldPair))
-	disk, err := disktest.Watch(filepath.Dir(o.Key))
+	disk, err := disktest.Watch(out)
 	must(t, err)
+	tell := func(where string, all ...string) {
+		for _, what := range all {
+			wrong = append(wrong, fmt.Sprintf("power lost after %s: %s", where, what))
+		}
+	}
 	lose := func(done bool, where string) {
 		for range 3 {
 			images++
-			to := filepath.Join(dir, strconv.Itoa(images))
+			to := filepath.Join(x.dir, strconv.Itoa(images))
 			must(t, disk.Image(to, rand.New(rand.NewPCG(seed, uint64(images)))))
-			found := outputIn(to)
-			for _, what := range wholeFiles(found, done) {
-				wrong = append(wrong, fmt.Sprintf("power lost after %s: %s", where, what))
+			found := x.in(to)
+			tell(where, x.wrong(found, done)...)
+			if err := Write(found, newPair); err != nil { // what the next start does
+				tell(where, err.Error())
 			}
-			must(t, Write(found, newPair)) // what the next start does
-			for _, what := range wholeFiles(found, true) {
-				wrong = append(wrong, fmt.Sprintf("power lost after %s, not mended: %s", where, what))
-			}
+			tell(where+", not mended", x.wrong(found, true)...)
 			wantNothingLeft(t, to)
 		}
 	}
@@ -68,19 +84,21 @@ func losePower(t *testing.T, seed uint64, forgets func(op, path string) bool) (i
 	return images, wrong
 }
 
-func TestALossOfPowerLeavesEachFileWhole(t *testing.T) {
+func staysWhole(t *testing.T, x outlet) {
+	t.Helper()
 	seed := rand.Uint64()
-	images, wrong := losePower(t, seed, func(string, string) bool { return false })
+	images, wrong := losePower(t, seed, x, func(string, string) bool { return false })
 	if len(wrong) > 0 || images < 50 {
 		t.Errorf("seed %d, power lost %d times: %s", seed, images, strings.Join(wrong, "\n"))
 	}
 }
 
-func TestAMissingSyncIsFoundOut(t *testing.T) {
-	for _, forgotten := range []string{"sync .www.key.tmp", "sync .www.crt.tmp", "sync .www.chain.tmp", "syncdir out"} {
+func isFoundOut(t *testing.T, x outlet) {
+	t.Helper()
+	for _, forgotten := range x.forget {
 		found := false
 		for seed := uint64(0); seed < 20 && !found; seed++ {
-			_, wrong := losePower(t, seed, func(op, path string) bool { return op+" "+filepath.Base(path) == forgotten })
+			_, wrong := losePower(t, seed, x, func(op, path string) bool { return op+" "+filepath.Base(path) == forgotten })
 			found = len(wrong) > 0
 		}
 		if !found {
@@ -88,6 +106,9 @@ func TestAMissingSyncIsFoundOut(t *testing.T) {
 		}
 	}
 }
+
+func TestALossOfPowerLeavesEachFileWhole(t *testing.T) { staysWhole(t, eachFile(t)) }
+func TestAMissingSyncIsFoundOut(t *testing.T)          { isFoundOut(t, eachFile(t)) }
 
 // The first change fails, then the second, and so on until none does: alone,
 // or with all that come after it.

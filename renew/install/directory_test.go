@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -237,75 +236,28 @@ func wantNames(t *testing.T, dir, want string) {
 }
 
 // flipped tells what is wrong with a directory: it has to be all of the old pair
-// or all of the new one, and the new one where the switch is done.
-func flipped(o renew.Output, done bool) (wrong string) {
+// or all of the new one, and the new one where the switch is done, with little
+// beside it.
+func flipped(o renew.Output, done bool) (wrong []string) {
 	key, fullchain, err := readFlipped(o.Directory)
 	isOld := bytes.Equal(key, oldPair.Key) && bytes.Equal(fullchain, oldPair.Fullchain())
 	isNew := bytes.Equal(key, newPair.Key) && bytes.Equal(fullchain, newPair.Fullchain())
 	if err != nil || !isNew && (done || !isOld) {
-		return fmt.Sprintf("%q, %q, done = %v: %v", key, fullchain, done, err)
+		wrong = append(wrong, fmt.Sprintf("%q, %q, done = %v: %v", key, fullchain, done, err))
 	}
-	return ""
+	if left, _ := filepath.Glob(filepath.Dir(o.Directory) + "/.www.certvigil-*"); done && len(left) > 3 {
+		wrong = append(wrong, fmt.Sprintf("left %q", left))
+	}
+	return wrong
 }
 
-func losePowerInAFlip(t *testing.T, seed uint64, forgets func(op, path string) bool) (images int, wrong []string) {
-	dir := inMemory(t)
-	o := renew.Output{Format: "pem", Directory: dir + "/out/www"}
-	must(t, os.Mkdir(dir+"/out", 0o755))
-	must(t, Write(o, oldPair))
-	disk, err := disktest.Watch(dir + "/out")
-	must(t, err)
-	lose := func(done bool, where string) {
-		for range 3 {
-			images++
-			to := filepath.Join(dir, strconv.Itoa(images))
-			must(t, disk.Image(to, rand.New(rand.NewPCG(seed, uint64(images)))))
-			found := renew.Output{Format: "pem", Directory: to + "/www"}
-			if what := flipped(found, done); what != "" {
-				wrong = append(wrong, fmt.Sprintf("power lost after %s: %s", where, what))
-			}
-			if err := Write(found, newPair); err != nil { // what the next start does
-				wrong = append(wrong, fmt.Sprintf("power lost after %s: %v", where, err))
-			}
-			if what := flipped(found, true); what != "" {
-				wrong = append(wrong, fmt.Sprintf("power lost after %s, not mended: %s", where, what))
-			}
-			wantNothingLeft(t, to)
-			if left, _ := filepath.Glob(to + "/.www.certvigil-*"); len(left) > 3 {
-				wrong = append(wrong, fmt.Sprintf("power lost after %s: left %q", where, left))
-			}
-		}
-	}
-	around := disktest.Skip(forgets, disk.Around)
-	must(t, Writer{Around: func(op, path string, do func() error) error {
-		err := around(op, path, do)
-		lose(false, op+" "+filepath.Base(path))
-		return err
-	}}.Write(o, newPair))
-	lose(true, "the end")
-	return images, wrong
+func aDirectory(t *testing.T) outlet {
+	in := func(dir string) renew.Output { return renew.Output{Format: "pem", Directory: dir + "/www"} }
+	return outlet{inMemory(t), in, flipped, []string{"sync privkey.pem", "sync fullchain.pem", "syncdir .www.certvigil-2", "syncdir out"}}
 }
 
-func TestALossOfPowerLeavesADirectoryWhole(t *testing.T) {
-	seed := rand.Uint64()
-	images, wrong := losePowerInAFlip(t, seed, func(string, string) bool { return false })
-	if len(wrong) > 0 || images < 50 {
-		t.Errorf("seed %d, power lost %d times: %s", seed, images, strings.Join(wrong, "\n"))
-	}
-}
-
-func TestAMissingSyncOfADirectoryIsFoundOut(t *testing.T) {
-	for _, forgotten := range []string{"sync privkey.pem", "sync fullchain.pem", "syncdir .www.certvigil-2", "syncdir out"} {
-		found := false
-		for seed := uint64(0); seed < 20 && !found; seed++ {
-			_, wrong := losePowerInAFlip(t, seed, func(op, path string) bool { return op+" "+filepath.Base(path) == forgotten })
-			found = len(wrong) > 0
-		}
-		if !found {
-			t.Errorf("nobody noticed that %s was forgotten", forgotten)
-		}
-	}
-}
+func TestALossOfPowerLeavesADirectoryWhole(t *testing.T)  { staysWhole(t, aDirectory(t)) }
+func TestAMissingSyncOfADirectoryIsFoundOut(t *testing.T) { isFoundOut(t, aDirectory(t)) }
 
 // The first change fails, then the second, and so on until none does.
 func TestAFailingDiskLeavesADirectoryWhole(t *testing.T) {
@@ -316,7 +268,7 @@ func TestAFailingDiskLeavesADirectoryWhole(t *testing.T) {
 			must(t, Write(o, oldPair))
 			f := &disktest.Fault{First: n, Count: count, Err: syscall.ENOSPC}
 			err := Writer{Around: f.Around}.Write(o, newPair)
-			if what := flipped(o, err == nil); what != "" {
+			if what := flipped(o, err == nil); len(what) > 0 {
 				t.Errorf("the %d. change fails (%v): %s", n, err, what)
 			}
 			if f.Failed() > 0 && err != nil && !errors.Is(err, syscall.ENOSPC) {

@@ -63,34 +63,15 @@ func dialogues() map[string][]turn {
 // goes on with TLS.
 func serveTurns(t *testing.T, turns []turn, config *tls.Config) (address string, handshakes *atomic.Int64) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	handshakes = new(atomic.Int64)
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(patient))
-				if !play(t, conn, turns) {
-					return
-				}
-				handshakes.Add(1)
-				server := tls.Server(conn, config)
-				if server.Handshake() == nil {
-					_, _ = server.Read(make([]byte, 1))
-				}
-			})
+	at := listener(t, "tcp", "127.0.0.1:0", func(conn net.Conn) {
+		if !play(t, conn, turns) {
+			return
 		}
+		handshakes.Add(1)
+		shake(conn, config)
 	})
-	t.Cleanup(func() { l.Close(); serving.Wait() })
-	return l.Addr().String(), handshakes
+	return at.String(), handshakes
 }
 
 func play(t *testing.T, conn net.Conn, turns []turn) bool {

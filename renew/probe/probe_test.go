@@ -100,31 +100,19 @@ func want(cert *tls.Certificate) Want {
 // serve answers handshakes on listen with what config says, and counts them.
 func serve(t *testing.T, listen string, config *tls.Config) (address string, handshakes *atomic.Int64) {
 	t.Helper()
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		t.Fatal(err)
-	}
 	handshakes = new(atomic.Int64)
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer conn.Close()
-				server := tls.Server(conn, config)
-				_ = server.SetDeadline(time.Now().Add(patient))
-				handshakes.Add(1)
-				if server.Handshake() == nil {
-					_, _ = server.Read(make([]byte, 1)) // until the client closes
-				}
-			})
-		}
+	at := listener(t, "tcp", listen, func(conn net.Conn) {
+		handshakes.Add(1)
+		shake(conn, config)
 	})
-	t.Cleanup(func() { l.Close(); serving.Wait() })
-	return l.Addr().String(), handshakes
+	return at.String(), handshakes
+}
+
+// shake is a handshake, and the silence until the client closes.
+func shake(conn net.Conn, config *tls.Config) {
+	if server := tls.Server(conn, config); server.Handshake() == nil {
+		_, _ = server.Read(make([]byte, 1))
+	}
 }
 
 func with(cert *tls.Certificate) *tls.Config {
