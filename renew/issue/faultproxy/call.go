@@ -53,7 +53,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.send(problem(http.StatusNotFound, "malformed", "Page not found"))
 		return
 	}
-	act, ok := p.pick(c.Event)
+	act, ok := p.pick(c)
 	if !ok {
 		c.Verdict = Passed
 		c.send(c.forward())

@@ -129,6 +129,7 @@ func (h *host) start() {
 func (h *host) stop() {
 	if h.client != nil {
 		h.client.Close()
+		h.proxy.ClientDied()
 		_ = h.store.Close()
 	}
 	h.client = nil

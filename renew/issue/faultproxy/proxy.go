@@ -53,6 +53,7 @@ type Proxy struct {
 	said    map[Kind]*answer // the first good answer of each kind, for Replay
 	held    map[string]int   // polls that were answered "processing", by the order's path
 	moves   int              // times that the directory was rotated
+	lives   int              // clients that were told to be dead
 }
 
 // Start puts a proxy before ca. Close ends it, and leaves ca alone.
@@ -87,6 +88,7 @@ func Start(ca *acmetest.CA, o Options) (*Proxy, error) {
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0),
+		ConnContext:       p.born,
 		Protocols:         new(http.Protocols),
 	}
 	p.server.Protocols.SetHTTP1(true)
@@ -138,6 +140,24 @@ func (p *Proxy) Set(rules ...Rule) {
 	for _, r := range rules {
 		p.rules = append(p.rules, &counted{Rule: r})
 	}
+}
+
+// ClientDied says that the process is no more that made the connections so far. What
+// it had sent, and the proxy had not read yet, does not reach the CA: it would be a
+// call of the past among those of its successor.
+func (p *Proxy) ClientDied() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lives++
+}
+
+// lifeKey is under which a connection's context has the life that made it.
+type lifeKey struct{}
+
+func (p *Proxy) born(ctx context.Context, _ net.Conn) context.Context {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return context.WithValue(ctx, lifeKey{}, p.lives)
 }
 
 // History returns what happened so far, in the order in which calls began.

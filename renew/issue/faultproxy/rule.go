@@ -31,13 +31,16 @@ func (r *counted) acts() bool {
 	return r.seen >= first && (r.Times == 0 || r.seen < first+r.Times)
 }
 
-// pick returns the action of the first rule that acts on e. Those after it do not
-// count the call.
-func (p *Proxy) pick(e Event) (Action, bool) {
+// pick returns the action of the first rule that acts on c. Those after it do not
+// count the call. A dead client's call is dropped.
+func (p *Proxy) pick(c *call) (Action, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if c.r.Context().Value(lifeKey{}) != p.lives {
+		return Drop(), true
+	}
 	for _, r := range p.rules {
-		if r.matches(e) && r.acts() {
+		if r.matches(c.Event) && r.acts() {
 			return r.Do, true
 		}
 	}
