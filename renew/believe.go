@@ -1,6 +1,7 @@
 package renew
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -16,6 +17,7 @@ const farthest = 30 * time.Hour
 func Believe(now time.Time, f *Facts) {
 	ahead := func(t time.Time) bool { return t.After(now) }
 	most := now.Add(farthest)
+	credible := func(t *Trouble) bool { return !t.Last.After(now) && !t.RetryAt.After(t.Last.Add(farthest)) }
 	believe := func(t Trouble) Trouble {
 		if ahead(t.Last) {
 			return Trouble{}
@@ -25,7 +27,7 @@ func Believe(now time.Time, f *Facts) {
 	}
 	j := &f.Journal
 	for _, t := range []*Trouble{&j.Install, &j.Verify, &j.Advise, &j.Enroll, &j.Adopt, &j.LookUp} {
-		if t.Count > 0 {
+		if t.Count > 0 && !credible(t) {
 			*t = believe(*t)
 		}
 	}
@@ -55,20 +57,29 @@ func Believe(now time.Time, f *Facts) {
 		j.Adopted = Placed{}
 	}
 	// What is shared with whoever read the journal is replaced, never changed.
-	j.Issuers = believableMap(j.Issuers, func(t Trouble) (Trouble, bool) {
-		is := believe(t)
-		return is, is.Count > 0 && is.RetryAt.Equal(t.RetryAt)
-	})
-	for label, t := range j.Issuers {
-		if t.Count == 0 {
-			delete(j.Issuers, label) // of the copy: one without failures was not the same
+	for _, t := range j.Issuers {
+		if t.Count > 0 && credible(&t) {
+			continue
 		}
+		j.Issuers = maps.Clone(j.Issuers)
+		for label, t := range j.Issuers {
+			if j.Issuers[label] = believe(t); j.Issuers[label].Count == 0 {
+				delete(j.Issuers, label)
+			}
+		}
+		break
 	}
-	j.Hooks = believableMap(j.Hooks, func(h HookRecord) (HookRecord, bool) {
-		is := h
-		is.Trouble, is.RanAt = believe(h.Trouble), earlier(h.RanAt, now)
-		return is, is.RanAt.Equal(h.RanAt) && is.Trouble.Count == h.Trouble.Count && is.Trouble.RetryAt.Equal(h.Trouble.RetryAt)
-	})
+	for _, h := range j.Hooks {
+		if !ahead(h.RanAt) && credible(&h.Trouble) {
+			continue
+		}
+		j.Hooks = maps.Clone(j.Hooks)
+		for label, h := range j.Hooks {
+			h.Trouble, h.RanAt = believe(h.Trouble), earlier(h.RanAt, now)
+			j.Hooks[label] = h
+		}
+		break
+	}
 	if n := len(j.Issued); n > 0 && ahead(j.Issued[n-1].At) { // the oldest come first
 		j.Issued = slices.DeleteFunc(slices.Clone(j.Issued), func(i Issuance) bool { return ahead(i.At) })
 	}
@@ -90,22 +101,6 @@ func HeldUntil(now, noted time.Time) time.Time {
 		return time.Time{}
 	}
 	return noted
-}
-
-// believableMap returns m with what believe makes of each of its values: m
-// itself where nothing changes.
-func believableMap[V any](m map[string]V, believe func(V) (is V, same bool)) map[string]V {
-	for _, v := range m {
-		if _, same := believe(v); same {
-			continue
-		}
-		changed := make(map[string]V, len(m))
-		for label, v := range m {
-			changed[label], _ = believe(v)
-		}
-		return changed
-	}
-	return m
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -44,7 +44,7 @@ func Decide(now time.Time, c *Cert, f *Facts) Step {
 // Ahead returns what every stage wants next, in the order of the rules: the
 // plan that Decide picks from.
 func Ahead(now time.Time, c *Cert, f *Facts) []Step {
-	var steps []Step
+	steps := make([]Step, 0, 6)
 	for _, r := range rules() {
 		if s, ok := r(now, c, f); ok {
 			s.At = later(s.At, now)

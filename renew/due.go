@@ -58,7 +58,7 @@ func due(now time.Time, c *Cert, f *Facts) Step {
 // scheduled returns when what is held is due by its own dates: the earliest of
 // the CA's advice and the backstop. The slack counts from there.
 func scheduled(c *Cert, f *Facts) Step {
-	s := Step{Do: Issue, At: backstop(c, f.Held), Reason: Lifetime}
+	s := Step{Do: Issue, At: backstop(c, &f.Held), Reason: Lifetime}
 	if a := f.Journal.Advice; c.ARI && a.CertID == f.Held.CertID && !a.Chosen.IsZero() && a.Chosen.Before(s.At) {
 		s.At, s.Reason = a.Chosen, ARIWindow
 		if a.End.Before(a.heardOf()) {
@@ -70,7 +70,7 @@ func scheduled(c *Cert, f *Facts) Step {
 
 // differs tells why what is held is not what is wanted; empty where it is.
 func differs(now time.Time, c *Cert, f *Facts) Reason {
-	held := f.Held
+	held := &f.Held
 	switch {
 	case held.N == 0 && f.Newest.N == 0:
 		return Missing
@@ -84,7 +84,7 @@ func differs(now time.Time, c *Cert, f *Facts) Reason {
 		return IsRevoked
 	case held.Foreign && Covers(held.Names, c.Names):
 		return "" // what it is was for someone else to choose
-	case !sameSet(held.Names, c.Names) && len(LeftOut(c, held)) == 0:
+	case !sameSet(held.Names, c.Names) && len(LeftOut(c, *held)) == 0:
 		return NamesDiffer
 	case held.KeyType != c.KeyType:
 		return KeyDiffers
@@ -96,7 +96,7 @@ func differs(now time.Time, c *Cert, f *Facts) Reason {
 
 // issuerDiffers compares held with the issuer that it came from, by its label.
 // Where that is gone any other of the same CA may have issued it.
-func issuerDiffers(c *Cert, held Version) Reason {
+func issuerDiffers(c *Cert, held *Version) Reason {
 	why := IssuerDiffers
 	for _, i := range c.Issuers {
 		switch {
@@ -114,7 +114,7 @@ func issuerDiffers(c *Cert, held Version) Reason {
 
 // backstop is when v is renewed whatever the CA advises: with a third of the
 // lifetime left, half under ten days.
-func backstop(c *Cert, v Version) time.Time {
+func backstop(c *Cert, v *Version) time.Time {
 	end := v.End()
 	life := end.Sub(v.NotBefore)
 	return end.Add(-time.Duration(float64(life) * float64(c.lifetimeLeft(life))))
@@ -126,7 +126,7 @@ func Slack(c *Cert, f *Facts) time.Duration {
 	if f.Held.N == 0 {
 		return 0
 	}
-	return max(0, f.Held.End().Sub(backstop(c, f.Held)))
+	return max(0, f.Held.End().Sub(backstop(c, &f.Held)))
 }
 
 // The brake: within one lifetime, at most a week, no more certificates for one

@@ -32,14 +32,14 @@ type Version struct {
 }
 
 // Usable tells whether the pair is whole; it may be expired all the same.
-func (v Version) Usable() bool { return v.N > 0 && v.Fault == "" }
+func (v *Version) Usable() bool { return v.N > 0 && v.Fault == "" }
 
 // Lifetime is how long the certificate is valid, from first to last second.
-func (v Version) Lifetime() time.Duration { return v.NotAfter.Sub(v.NotBefore) }
+func (v *Version) Lifetime() time.Duration { return v.NotAfter.Sub(v.NotBefore) }
 
 // End is when clients stop taking the certificate: at its own end, or at that of
 // an intermediate that ends before it.
-func (v Version) End() time.Time {
+func (v *Version) End() time.Time {
 	if !v.ChainNotAfter.IsZero() {
 		return earlier(v.NotAfter, v.ChainNotAfter)
 	}
@@ -67,7 +67,7 @@ func better(now time.Time, v, than *Version) bool {
 	return v.N > than.N
 }
 
-func (v Version) valid(now time.Time) bool {
+func (v *Version) valid(now time.Time) bool {
 	return v.N > 0 && now.Before(v.NotAfter) && !now.Before(v.NotBefore)
 }
 

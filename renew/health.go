@@ -79,7 +79,7 @@ func Health(now time.Time, c *Cert, f *Facts) Verdict {
 }
 
 func pairHealth(now time.Time, c *Cert, f *Facts) []Finding {
-	held := f.Held
+	held := &f.Held
 	switch {
 	case held.N == 0:
 		reason, level := Missing, Attention

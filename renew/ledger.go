@@ -149,18 +149,19 @@ func (l Ledger) until(now time.Time, c Claim, limit Limit) time.Time {
 	if limit.Most <= 0 {
 		return time.Time{}
 	}
-	var spent []time.Time
-	for i := range l.Entries {
+	since, ahead, spent := now.Add(-limit.Within), now.Add(clockSlip), 0
+	for i := len(l.Entries) - 1; i >= 0; i-- {
 		e := &l.Entries[i]
-		if e.What == c.What && e.Of == c.Of && !e.At.After(now.Add(clockSlip)) && now.Sub(e.At) < limit.Within {
-			spent = append(spent, e.At)
+		if !e.At.After(since) {
+			break
+		}
+		if e.What == c.What && e.Of == c.Of && !e.At.After(ahead) {
+			if spent++; spent == limit.Most {
+				return e.At.Add(limit.Within)
+			}
 		}
 	}
-	if len(spent) < limit.Most {
-		return time.Time{}
-	}
-	slices.SortFunc(spent, time.Time.Compare)
-	return spent[len(spent)-limit.Most].Add(limit.Within)
+	return time.Time{}
 }
 
 const (
@@ -174,10 +175,24 @@ const (
 func (l *Ledger) Spend(now time.Time, ref string, claims ...Claim) {
 	for _, c := range claims {
 		if !l.Spent(ref, c) {
-			l.Entries = append(l.Entries, Entry{At: now, What: c.What, Of: c.Of, Ref: ref})
+			l.add(Entry{At: now, What: c.What, Of: c.Of, Ref: ref})
 		}
 	}
 	l.prune(now)
+}
+
+// add puts e in its place, which is the last unless the clock was set back.
+func (l *Ledger) add(e Entry) {
+	i := len(l.Entries)
+	for i > 0 && l.Entries[i-1].At.After(e.At) {
+		i--
+	}
+	l.Entries = slices.Insert(l.Entries, i, e)
+}
+
+// Sort puts the entries in order, which somebody's editor may have left them out of.
+func (l *Ledger) Sort() {
+	slices.SortStableFunc(l.Entries, func(a, b Entry) int { return a.At.Compare(b.At) })
 }
 
 // Spent tells whether c was spent under ref.
@@ -198,9 +213,6 @@ func (l *Ledger) Return(now time.Time, refs ...string) {
 
 // prune drops what no limit counts any more, and what the clock says can't be.
 func (l *Ledger) prune(now time.Time) {
-	if byTime := func(a, b Entry) int { return a.At.Compare(b.At) }; !slices.IsSortedFunc(l.Entries, byTime) {
-		slices.SortStableFunc(l.Entries, byTime)
-	}
 	gone := func(e Entry) bool { return now.Sub(e.At).Abs() >= longestKept }
 	if n := len(l.Entries); n > 0 && (gone(l.Entries[0]) || gone(l.Entries[n-1])) {
 		l.Entries = slices.DeleteFunc(l.Entries, gone)

@@ -48,6 +48,7 @@ func TestLedgerRoom(t *testing.T) {
 				l.Entries = append(l.Entries, Entry{At: t0.Add(-age), What: SpentAuthz, Of: "a.example"})
 			}
 			l.Entries = append(l.Entries, Entry{At: t0, What: SpentAuthz, Of: "b.example"}, Entry{At: t0, What: SpentSet, Of: "a.example"})
+			l.Sort() // as the store does when it reads them
 			err := l.Room(t0, claim)
 			if tc.want == 0 {
 				if err != nil {

@@ -134,7 +134,7 @@ func issueSince(now time.Time, s Step, c *Cert, f *Facts) time.Time {
 	case ARIWindow, Emergency:
 		at = latest(d.At, j.Advice.FetchedAt)
 	case Expired:
-		at = backstop(c, f.Held)
+		at = backstop(c, &f.Held)
 	case Requested:
 		at = j.Request.At
 	case Missing, NamesDiffer, KeyDiffers, ProfileDiffers, IssuerDiffers:

@@ -42,7 +42,7 @@ var soleImporter = map[string]string{
 
 // pureImports is what package renew may import: nothing that does I/O.
 var pureImports = []string{
-	"cmp", "crypto/sha256", "encoding/hex", "errors", "fmt", "io/fs", "iter", "math", "net/netip", "slices", "strings",
+	"cmp", "crypto/sha256", "encoding/hex", "errors", "fmt", "io/fs", "iter", "maps", "math", "net/netip", "slices", "strings",
 	"time", "unicode", "unicode/utf8", "golang.org/x/net/idna", "golang.org/x/net/publicsuffix",
 }
 

@@ -109,7 +109,7 @@ func TestNoWindowLapsesACertificate(t *testing.T) {
 					s, _ = Renewal(now, &c, &f)
 				}
 				v := Health(now, &c, &f)
-				if gone := now.Sub(backstop(&c, f.Held)); v.Level != OK || gone > Slack(&c, &f)/4 {
+				if gone := now.Sub(backstop(&c, &f.Held)); v.Level != OK || gone > Slack(&c, &f)/4 {
 					t.Errorf("%s, %q: renewed %s after it was due with %s of slack: %+v", life, text, gone, Slack(&c, &f), v)
 				}
 				if age := now.Sub(f.Held.IssuedAt); age < (life-Slack(&c, &f))/2 {

@@ -110,7 +110,8 @@ func judge(now time.Time, st Store, cfg *config.Config, c renew.Cert, held renew
 	}
 	b.Cert, b.Chain = got.Cert, got.Chain
 	b.Meta = store.Meta{Reason: renew.ForeignChange, IssuedAt: now.UTC(), Foreign: true, Fingerprint: got.Pair.Fingerprint}
-	return b, pair.Fingerprint, got.Pair.Fill(renew.Version{}).End(), err
+	v := got.Pair.Fill(renew.Version{})
+	return b, pair.Fingerprint, v.End(), err
 }
 
 // roots are those that the certificate's issuers are trusted by, beside the

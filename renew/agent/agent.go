@@ -98,10 +98,9 @@ type Agent struct {
 	issuer   Issuer
 	entries  map[string]*entry
 	queue    queue
-	parked   map[lane]*queue
-	running  map[lane]int
-	ended    map[lane]time.Time       // when a look or step of it last did
-	looking  map[*entry]bool          // whose facts are being read
+	lanes    map[line]*lane
+	looks    *lane                    // one of them
+	hung     time.Time                // when looks that hang were last asked for
 	turned   time.Time                // when the last turn began
 	looked   time.Time                // when a look last ended
 	requests map[string]renew.Request // an operator's word that is not in the journal yet
@@ -124,11 +123,12 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 	parts.Drive = parts.Drive.orReal()
 	a := &Agent{
 		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, min(mostRunning, 3*len(cfg.Certs))),
-		entries: map[string]*entry{}, parked: map[lane]*queue{}, running: map[lane]int{}, ended: map[lane]time.Time{}, looking: map[*entry]bool{},
+		entries: map[string]*entry{}, lanes: map[line]*lane{},
 		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
 		checkups: map[string]checkup{}, searches: map[string]search{},
 		checks: besides(renew.Preflight, mostChecks), hunts: besides(renew.Discover, mostSearches),
 	}
+	a.looks = a.lane(line{do: look})
 	// Without the monotonic reading: due times are wall-clock times, and the
 	// monotonic clock stands still while a machine sleeps.
 	a.now = func() time.Time { return parts.Drive.Now().Round(0) }

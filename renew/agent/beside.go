@@ -11,7 +11,8 @@ import (
 // found is written by the next look at the facts. The agent's lock guards it.
 type beside struct {
 	do      renew.Do
-	most    int             // at once
+	most    int // at once
+	running int
 	waiting []*entry        // for a place
 	of      map[*entry]bool // who waits, or is at it
 }
@@ -29,13 +30,12 @@ func (b *beside) add(e *entry) {
 // begin gives a place to the first that waits; nil where there is no place, or
 // nobody waits.
 func (a *Agent) begin(ctx context.Context, b *beside) *entry {
-	l := lane{do: b.do}
-	for a.running[l] < b.most && len(b.waiting) > 0 {
+	for b.running < b.most && len(b.waiting) > 0 {
 		e := b.waiting[0]
 		b.waiting[0] = nil
 		b.waiting = b.waiting[1:]
 		if a.entries[e.cert.Name] == e && ctx.Err() == nil {
-			a.running[l]++
+			b.running++
 			return e
 		}
 		delete(b.of, e)
@@ -44,7 +44,7 @@ func (a *Agent) begin(ctx context.Context, b *beside) *entry {
 }
 
 // end takes the place back.
-func (a *Agent) end(b *beside, e *entry) {
-	a.running[lane{do: b.do}]--
+func (b *beside) end(e *entry) {
+	b.running--
 	delete(b.of, e)
 }

@@ -91,7 +91,7 @@ func (p Parts) search(ctx context.Context, c renew.Cert, f *renew.Facts) (found 
 
 // searched takes in what a search found. a.mu is held.
 func (a *Agent) searched(ctx context.Context, now time.Time, e *entry, s *search) {
-	a.end(&a.hunts, e)
+	a.hunts.end(e)
 	defer a.startSearches(ctx)
 	if s.ended || e.gone || a.entries[s.cert.Name] != e {
 		return

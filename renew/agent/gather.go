@@ -107,7 +107,8 @@ func gather(now time.Time, st Store, cfg *config.Config, c *renew.Cert, f *renew
 	f.Journal.Issued = issuances(f.Journal.Issued, versions)
 	f.Standings = standings(st, cfg, c)
 	f.Earliest = renew.Earliest(versions)
-	f.Seen = strconv.Itoa(f.Live) + " " + strconv.FormatInt(f.ChangedAt.UnixNano(), 10)
+	var seen [40]byte
+	f.Seen = string(strconv.AppendInt(append(strconv.AppendInt(seen[:0], int64(f.Live), 10), ' '), f.ChangedAt.UnixNano(), 10))
 	if f.Held.N > 0 && len(c.Outputs) > 0 {
 		err = gatherOutputs(st, c, f)
 	}

@@ -240,7 +240,7 @@ func TestAFullDiskIsSaid(t *testing.T) {
 func TestACertificateAboutToEndWaitsForNoCompany(t *testing.T) {
 	c := configOf("www").Certs[0]
 	f := servedFacts(c)
-	j := job{parts: Parts{Drive: Drive{}.orReal()}, now: t0, began: time.Now(), cert: c, facts: f}
+	j := job{parts: &Parts{Drive: Drive{}.orReal()}, now: t0, began: time.Now(), cert: c, facts: f}
 	if q := j.quiet(); q != quietTime {
 		t.Errorf("%s with nothing known to be served", q)
 	}

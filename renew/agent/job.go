@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/certvigil/certvigil/hooks"
@@ -16,7 +17,7 @@ import (
 
 // job is one step of one certificate under way.
 type job struct {
-	parts  Parts
+	parts  *Parts
 	issuer Issuer
 	config *config.Config
 	hooks  map[string]hooks.Hook
@@ -29,6 +30,9 @@ type job struct {
 
 	unsaved *renew.Journal // set where the journal could not be written
 }
+
+// jobs are used again, as sights are.
+var jobs = sync.Pool{New: func() any { return new(job) }}
 
 // clock is the lap's time plus what the step took so far.
 func (j *job) clock() time.Time { return j.now.Add(j.parts.Drive.Now().Sub(j.began)) }

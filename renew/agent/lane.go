@@ -12,24 +12,44 @@ const look renew.Do = "look"
 // lane is a kind of work of which so much goes on at once. What asks a CA has a
 // lane for each, so that one that never answers takes no place from the others.
 type lane struct {
+	do      renew.Do
+	running int       // looks or steps that are under way
+	ended   time.Time // when one of them last did
+	parked  queue     // who waits for a place
+}
+
+// line is what lanes are told apart by.
+type line struct {
 	do        renew.Do
 	directory string // of the CA, or its revocation list; empty for what asks none
 }
 
-func laneOf(e *entry) lane {
-	l := lane{do: e.step.Do}
-	switch l.do {
+func (a *Agent) laneOf(e *entry) *lane {
+	k := line{do: e.step.Do}
+	switch k.do {
 	case renew.Issue, renew.Enroll:
 		if asked := renew.Asked(e.cert, e.step); len(asked.Issuers) > 0 {
-			l.directory = asked.Issuers[0].Directory
+			k.directory = asked.Issuers[0].Directory
 		}
 	case renew.LookUp:
-		l.directory = e.facts.Held.CRL // a list's own
+		k.directory = e.facts.Held.CRL // a list's own
 	case renew.Advise:
-		l.directory = e.facts.Held.Directory
+		k.directory = e.facts.Held.Directory
+	}
+	return a.lane(k)
+}
+
+func (a *Agent) lane(k line) *lane {
+	l := a.lanes[k]
+	if l == nil {
+		l = &lane{do: k.do}
+		a.lanes[k] = l
 	}
 	return l
 }
+
+// full tells whether nothing more may begin.
+func (l *lane) full() bool { return l.running >= limit(l.do) }
 
 // limit is how many of one kind are under way at once. A deploy step mostly
 // waits for company, so that one reload serves many certificates: it is only
@@ -59,18 +79,13 @@ const mostRunning = 2048
 // wait for a place: behind all that end within a day, since those are served.
 const newcomer = 24 * time.Hour
 
-// park lets e wait for a place in l: the shortest time to expiry goes first.
-func (a *Agent) park(e *entry, l lane, now time.Time) {
-	q := a.parked[l]
-	if q == nil {
-		q = &queue{}
-		a.parked[l] = q
-	}
+// park lets e wait for a place: the shortest time to expiry goes first.
+func (l *lane) park(e *entry, now time.Time) {
 	end := e.facts.Held.NotAfter
 	if e.facts.Held.N == 0 {
 		end = now.Add(newcomer)
 	}
-	q.put(e, end)
+	l.parked.put(e, end)
 }
 
 // unpark gives the places of lanes in which nothing is under way. Whoever ends
@@ -78,15 +93,12 @@ func (a *Agent) park(e *entry, l lane, now time.Time) {
 // it is to do something else, nobody may be left to call the next.
 // Those who were just called are at their look, and come first.
 func (a *Agent) unpark(now time.Time) {
-	for l, q := range a.parked {
-		if a.running[l] > 0 || now.Sub(a.ended[l]).Abs() < samePace {
+	for _, l := range a.lanes {
+		if len(l.parked) == 0 || l.running > 0 || now.Sub(l.ended).Abs() < samePace {
 			continue
 		}
-		for range min(limit(l.do), len(*q)) {
-			a.queue.put(q.take(), now)
-		}
-		if len(*q) == 0 {
-			delete(a.parked, l)
+		for range min(limit(l.do), len(l.parked)) {
+			a.queue.put(l.parked.take(), now)
 		}
 	}
 }

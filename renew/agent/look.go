@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -15,9 +16,7 @@ import (
 // that hangs holds up its own certificate alone.
 func (a *Agent) startLook(now time.Time, e *entry) {
 	e.busy, e.since = look, now
-	l := lane{do: look}
-	a.running[l]++
-	a.looking[e] = true
+	a.looks.running++
 	s := sights.Get().(*sight)
 	*s = sight{
 		store: a.parts.Store, drive: a.parts.Drive, config: a.config, cert: e.cert, built: a.parts.Built,
@@ -26,7 +25,7 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 	name := e.cert.Name
 	s.unsaved, s.request, s.checkup, s.search = take(a.unsaved, name), take(a.requests, name), take(a.checkups, name), take(a.searches, name)
 	a.parts.Drive.Start(look, func() { s.look(now) }, func() {
-		a.done <- outcome{entry: e, lane: l, unsaved: s.unsaved, sight: s}
+		a.done <- outcome{entry: e, lane: a.looks, unsaved: s.unsaved, sight: s}
 	})
 }
 
@@ -60,7 +59,6 @@ var sights = sync.Pool{New: func() any { return new(sight) }}
 // seen takes a look's result in, and starts the step if it is due. What could
 // not be read is looked at again later.
 func (a *Agent) seen(ctx context.Context, now time.Time, e *entry, s *sight) {
-	delete(a.looking, e)
 	a.looked = now
 	again := e.again
 	e.again = false
@@ -93,10 +91,12 @@ func (a *Agent) seen(ctx context.Context, now time.Time, e *entry, s *sight) {
 		a.queue.put(e, now) // likewise
 	case s.step.Do == e.did && now.Sub(e.ended).Abs() < samePace:
 		a.queue.put(e, now.Add(samePace))
-	case a.running[laneOf(e)] >= limit(s.step.Do):
-		a.park(e, laneOf(e), now)
 	default:
-		a.startStep(ctx, now, e)
+		if l := a.laneOf(e); l.full() {
+			l.park(e, now)
+		} else {
+			a.startStep(ctx, now, e, l)
+		}
 	}
 }
 
@@ -118,12 +118,28 @@ func (a *Agent) unreadable(e *entry, err error) {
 	e.err, e.level = err.Error(), renew.Critical
 }
 
+// hanging lists those whose facts are being read for longer than that.
+func (a *Agent) hanging(now time.Time, than time.Duration) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		if a.looks.running == 0 {
+			return
+		}
+		for _, e := range a.entries {
+			if e.busy == look && now.Sub(e.since) > than && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
 // noticeHangs says of which certificates the facts can't be read to an end.
 func (a *Agent) noticeHangs(now time.Time) {
-	for e := range a.looking {
-		if now.Sub(e.since) > hangTime {
-			a.unreadable(e, fmt.Errorf("reading its files hangs since %s: does one lie on a file system that does not answer?", e.since.UTC().Format(time.RFC3339)))
-		}
+	if now.Sub(a.hung).Abs() < time.Second {
+		return
+	}
+	a.hung = now
+	for e := range a.hanging(now, hangTime) {
+		a.unreadable(e, fmt.Errorf("reading its files hangs since %s: does one lie on a file system that does not answer?", e.since.UTC().Format(time.RFC3339)))
 	}
 }
 
@@ -133,8 +149,8 @@ func (a *Agent) noticeHangs(now time.Time) {
 func (a *Agent) stuck(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for e := range a.looking {
-		if now.Sub(e.since) > longestTurn && now.Sub(a.looked) > longestTurn {
+	if now.Sub(a.looked) > longestTurn {
+		for range a.hanging(now, longestTurn) {
 			return true
 		}
 	}

@@ -72,7 +72,7 @@ func (a *Agent) checker() Checker {
 // checked takes in what a preflight found. a.mu is held.
 func (a *Agent) checked(ctx context.Context, now time.Time, e *entry, c *checkup) {
 	if !c.asked {
-		a.end(&a.checks, e)
+		a.checks.end(e)
 		defer a.startChecks(ctx)
 	}
 	if c.ended || e.gone || a.entries[c.cert.Name] != e {

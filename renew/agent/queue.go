@@ -2,6 +2,7 @@ package agent
 
 import (
 	"container/heap"
+	"log/slog"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -9,6 +10,7 @@ import (
 
 // entry is one certificate in the agent's hands: what the last look gave.
 type entry struct {
+	log   *slog.Logger
 	cert  renew.Cert
 	facts renew.Facts
 	step  renew.Step

@@ -19,7 +19,7 @@ func (a *Agent) adopt(cfg *config.Config, issuer Issuer, now time.Time) {
 		wanted[c.Name] = true
 		e, ok := a.entries[c.Name]
 		if !ok {
-			e = &entry{}
+			e = &entry{log: a.parts.Log.With("cert", c.Name)}
 			a.entries[c.Name] = e
 		} else if changed(old, cfg, e.cert, c) {
 			a.requests[c.Name] = edited(now, a.requests[c.Name])
@@ -107,35 +107,36 @@ func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 		a.wakeAll(now)
 	}
 	a.turned = now
+	a.noticeHangs(now)
 	a.unpark(now)
 	for ctx.Err() == nil && len(a.queue) > 0 && !a.queue[0].at.After(now) {
 		e := a.queue.take()
-		if a.running[lane{do: look}] >= limit(look) {
-			a.park(e, lane{do: look}, now)
+		if a.looks.full() {
+			a.looks.park(e, now)
 			continue
 		}
 		a.startLook(now, e)
 	}
-	a.noticeHangs(now)
 	if len(a.queue) == 0 {
 		return now.Add(a.parts.Turn)
 	}
 	return a.queue[0].at
 }
 
-// startStep has e's step performed, elsewhere; its outcome comes back
+// startStep has e's step performed in l, elsewhere; its outcome comes back
 // through done, even when the step panics.
-func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry) {
-	l := laneOf(e)
+func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry, l *lane) {
 	e.busy, e.since = e.step.Do, now
-	a.running[l]++
-	j := job{
-		parts: a.parts, issuer: a.issuer, config: a.config, hooks: a.config.Hooks,
+	l.running++
+	j := jobs.Get().(*job)
+	*j = job{
+		parts: &a.parts, issuer: a.issuer, config: a.config, hooks: a.config.Hooks,
 		now: now, began: a.parts.Drive.Now(), cert: e.cert, facts: e.facts, step: e.step,
-		log: a.parts.Log.With("cert", e.cert.Name),
+		log: e.log,
 	}
 	a.parts.Drive.Start(j.step.Do, func() { j.perform(ctx) }, func() {
 		a.done <- outcome{entry: e, lane: l, unsaved: j.unsaved}
+		jobs.Put(j)
 	})
 }
 
@@ -143,7 +144,7 @@ func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry) {
 // journal.
 type outcome struct {
 	entry   *entry
-	lane    lane
+	lane    *lane
 	unsaved *renew.Journal // the journal, where the disk would not take it
 	sight   *sight         // of a look
 	checkup *checkup       // of a preflight, which is neither
@@ -165,8 +166,8 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 		a.searched(ctx, now, e, o.search)
 		return
 	}
-	a.running[o.lane]--
-	a.ended[o.lane] = now
+	o.lane.running--
+	o.lane.ended = now
 	name := e.cert.Name
 	e.busy = ""
 	if o.sight != nil && o.sight.err != nil && !e.gone {
@@ -187,10 +188,8 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 			a.queue.put(e, now)
 		}
 	}
-	if q := a.parked[o.lane]; q != nil {
-		if e := q.take(); e != nil {
-			a.queue.put(e, now)
-		}
+	if e := o.lane.parked.take(); e != nil {
+		a.queue.put(e, now)
 	}
 }
 
@@ -213,9 +212,9 @@ func giveBack[V any](m map[string]V, name string, v *V) {
 func (a *Agent) busy() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	n := 0
-	for _, r := range a.running {
-		n += r
+	n := a.checks.running + a.hunts.running
+	for _, l := range a.lanes {
+		n += l.running
 	}
 	return n
 }

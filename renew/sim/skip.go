@@ -97,7 +97,7 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 	c := h.find(cc.Name)
 	step := h.opts.Planted.decide(now, cc, f)
 	c.skip.to = [2]time.Duration{-1, -1}
-	if h.opts.Thorough || p.fuse >= 0 || f.Unwritten != "" || !step.At.After(now) || step.Do == renew.Wait {
+	if h.opts.Thorough || p.fuse >= 0 || !step.At.After(now) || step.Do == renew.Wait {
 		return step
 	}
 	shown := f
@@ -125,6 +125,7 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 // series tells of which series a step is; neither is -1.
 func (c *cert) series(s renew.Step, f *renew.Facts) int {
 	switch {
+	case f.Unwritten != "": // what was skipped could not be entered
 	case s.Do == renew.Verify && s.Reason == renew.ProofDue && f.Journal.Verify.Count == 0 &&
 		c.serving >= 0 && f.Journal.Proofs[0].Fingerprint == c.fingerprint(c.serving):
 		return proofs
@@ -195,7 +196,7 @@ const (
 )
 
 // hopeless puts off a step that fails every minute until what is in its way is
-// about to end: the server's configuration, or the clock.
+// about to end: the server's configuration, the clock, or the disk.
 func (h *host) hopeless(s renew.Step, f *renew.Facts) time.Time {
 	end, failed := time.Duration(0), 0
 	switch {
@@ -203,20 +204,20 @@ func (h *host) hopeless(s renew.Step, f *renew.Facts) time.Time {
 		failed, end = f.Journal.Hooks["server"].Trouble.Count, h.until(BadConfig)
 	case s.Do == renew.Verify && h.broken > 0:
 		failed, end = f.Journal.Verify.Count, h.until(BadConfig)
-	case s.Do == renew.Issue && s.Reason == renew.BackingOff && h.offset != 0:
+	case s.Do == renew.Issue && s.Reason == renew.BackingOff && (h.offset != 0 || h.full+h.readOnly > 0):
 		for _, t := range f.Journal.Issuers {
 			if t.Class != renew.Local {
 				return s.At
 			}
 			failed = max(failed, t.Count)
 		}
-		end = h.until(ClockJump)
+		end = h.until(ClockJump, DiskFull, ReadOnly)
 	}
 	if failed < oftenFailed {
 		return s.At
 	}
 	for _, f := range h.fate.Faults {
-		if f.From > h.now && (f.Kind == ClockJump || f.Kind == BadConfig) {
+		if f.From > h.now {
 			end = min(end, f.From)
 			break
 		}
@@ -228,14 +229,14 @@ func (h *host) hopeless(s renew.Step, f *renew.Facts) time.Time {
 	return s.At
 }
 
-// until is when the first of the faults of the kind that are in force ends.
-func (h *host) until(kind Kind) time.Duration {
+// until is when the first of the faults of the kinds that are in force ends.
+func (h *host) until(kinds ...Kind) time.Duration {
 	end := forever
 	for _, f := range h.fate.Faults {
 		if f.From > h.now {
 			break
 		}
-		if f.Kind == kind && f.To > h.now {
+		if f.To > h.now && slices.Contains(kinds, f.Kind) {
 			end = min(end, f.To)
 		}
 	}

@@ -164,7 +164,7 @@ func (h *host) delete(c *cert) {
 			c.versions = append([]renew.Version(nil), c.versions...) // readers keep what they read
 			c.versions[i].Fault, c.versions[i].FaultDetail = renew.Unreadable, "privkey.pem: no such file"
 			h.damage(c, true)
-			if !slices.ContainsFunc(c.versions, renew.Version.Usable) {
+			if !slices.ContainsFunc(c.versions, func(v renew.Version) bool { return v.Usable() }) {
 				c.bare = append(c.bare, oracle.Span{From: h.now, To: forever})
 			}
 			h.wake()

@@ -33,6 +33,7 @@ func (s *Store) Ledger(directory, eabKeyID string, change func(*renew.Ledger) er
 			return fmt.Errorf("reading the ledger of the account at %s: %w", directory, err)
 		}
 	}
+	l.Sort()
 	if err := change(&l); err != nil {
 		return err
 	}

@@ -90,3 +90,13 @@ func TestALedgerThatMakesNoSenseBeginsAnew(t *testing.T) {
 		})
 	}
 }
+
+func TestALedgerIsReadInOrder(t *testing.T) {
+	s := newStore(t)
+	must(t, spend(s, "one"))
+	path := ledgerPath(t, s)
+	must(t, os.WriteFile(path, []byte(`{"entries":[{"at":"2026-11-02T00:00:00Z","what":"order"},{"at":"2026-11-01T00:00:00Z","what":"order"}]}`), 0o600))
+	if all := entries(t, s); len(all) != 2 || all[1].At.Before(all[0].At) {
+		t.Errorf("somebody's editor left them out of order, and they are read so: %v", all)
+	}
+}
