@@ -122,31 +122,28 @@ func deployRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	if first.Do != "" {
 		return first, true
 	}
-	if !reloadInVain(c, f) {
-		return Step{}, false
-	}
 	for _, h := range c.Hooks {
-		if s := inHookWindow(now, h, c, f, againInVain(c, f)); first.Do == "" || s.At.Before(first.At) {
+		if !ranInVain(h, c, f) {
+			continue
+		}
+		if s := inHookWindow(now, h, c, f, againInVain(h, f)); first.Do == "" || s.At.Before(first.At) {
 			first = s
 		}
 	}
-	return first, true
+	return first, first.Do != ""
 }
 
-// againInVain returns when all hooks are to run again that ran in vain.
-func againInVain(c *Cert, f *Facts) Step {
+// againInVain returns when h is to run again, which ran in vain.
+func againInVain(h string, f *Facts) Step {
 	s := retried(Step{Do: Deploy, Reason: NotServed}, f.Journal.Verify, f.Journal.Request)
-	for _, h := range c.Hooks {
-		s = retried(s, f.Journal.Hooks[h].Trouble, f.Journal.Request)
-	}
-	return s
+	return retried(s, f.Journal.Hooks[h].Trouble, f.Journal.Request)
 }
 
 // DueHooks lists the hooks that a deploy step runs at now, in the order of the
-// configuration: those that have not acknowledged and may be tried again, or
-// all of them where every one has acknowledged and the endpoints still answer
-// with something else: an exit code of 0 proves nothing. One whose window is to
-// be waited for is not due.
+// configuration: those that have not acknowledged and may be tried again, or,
+// where every one has acknowledged, those whose endpoints still answer with
+// something else: an exit code of 0 proves nothing. One whose window is to be
+// waited for is not due.
 func DueHooks(now time.Time, c *Cert, f *Facts) []string {
 	var due []string
 	pending := false
@@ -159,11 +156,14 @@ func DueHooks(now time.Time, c *Cert, f *Facts) []string {
 			due = append(due, h)
 		}
 	}
-	if pending || !reloadInVain(c, f) {
+	if pending {
 		return due
 	}
 	for _, h := range c.Hooks {
-		if s := inHookWindow(now, h, c, f, againInVain(c, f)); !s.At.After(now) {
+		if !ranInVain(h, c, f) {
+			continue
+		}
+		if s := inHookWindow(now, h, c, f, againInVain(h, f)); !s.At.After(now) {
 			due = append(due, h)
 		}
 	}
@@ -181,23 +181,22 @@ func hookPending(h string, f *Facts) bool {
 	return rec.Acknowledged != f.Live || (rec.Saw != "" && rec.Saw != f.Seen && len(f.Foreign) == 0)
 }
 
-// reloadInVain tells whether an endpoint was seen with another certificate
-// after every hook had returned 0. Once the hooks ran again they get another
-// proof before they are blamed again.
-func reloadInVain(c *Cert, f *Facts) bool {
+// ranInVain tells whether an endpoint of h's was seen with another certificate
+// after h had returned 0. Once h ran again it gets another proof before it is
+// blamed again.
+func ranInVain(h string, c *Cert, f *Facts) bool {
 	if keepsBetter(f) || c.OnChange == Alarming && len(f.Foreign) > 0 {
 		return false // what is served may be somebody else's, as the operator wants it
 	}
-	for p := range LiveProofs(c, f) {
-		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() || astray(c, f, p) {
+	ran := f.Journal.Hooks[h].RanAt
+	for e, p := range liveProofs(c, f) {
+		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() || len(e.Hooks) > 0 && !slices.Contains(e.Hooks, h) || astray(c, f, p) {
 			continue
 		}
-		for _, h := range c.Hooks {
-			// One instant for both, on a coarse clock: the proof came after the hook,
-			// since a failed proof is never followed by a reload without a wait.
-			if !f.Journal.Hooks[h].RanAt.After(p.CheckedAt) {
-				return true
-			}
+		// One instant for both, on a coarse clock: the proof came after the hook,
+		// since a failed proof is never followed by a reload without a wait.
+		if !ran.After(p.CheckedAt) {
+			return true
 		}
 	}
 	return false
@@ -296,12 +295,23 @@ func inPlace(f *Facts) bool { return f.Held.N > 0 && f.Live == f.Held.N }
 // where the live version was not looked for yet.
 func LiveProofs(c *Cert, f *Facts) iter.Seq[Proof] {
 	return func(yield func(Proof) bool) {
+		for _, p := range liveProofs(c, f) {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// liveProofs are LiveProofs, each with its endpoint.
+func liveProofs(c *Cert, f *Facts) iter.Seq2[*Endpoint, Proof] {
+	return func(yield func(*Endpoint, Proof) bool) {
 		leftOut, n := LeftOut(c, f.Held), 0
 		endpoints := Endpoints(c, f)
 		for i := range endpoints {
 			e := &endpoints[i]
 			for _, name := range without(e.NamesOr(c.Names), leftOut) {
-				if !yield(proofOf(f, e.Address, name, n)) {
+				if !yield(e, proofOf(f, e.Address, name, n)) {
 					return
 				}
 				n++

@@ -387,6 +387,14 @@ func TestDueHooks(t *testing.T) {
 	if got := DueHooks(now, &c, &f); len(got) != 3 {
 		t.Errorf("not served: due %v, want all three again", got)
 	}
+	c.Endpoints[0].Hooks = []string{"b"}
+	if got := DueHooks(now, &c, &f); len(got) != 1 || got[0] != "b" {
+		t.Errorf("not served: due %v, want b alone, which is the endpoint's", got)
+	}
+	f.Journal.Hooks["b"] = HookRecord{Acknowledged: 1, RanAt: now}
+	if got := DueHooks(now, &c, &f); len(got) != 0 {
+		t.Errorf("due %v, want none before the next proof: b has run since the last", got)
+	}
 }
 
 // anyNight is a window for the hook of wantCert.

@@ -23,6 +23,7 @@ type Endpoint struct {
 	ProxyProtocol int      // the version of the PROXY header sent ahead; 0 sends none
 	ALPN          []string // what is offered to be spoken within TLS, the best first
 	TrustRoots    string   // a PEM file of all that its clients trust; empty leaves it to the issuer's
+	Hooks         []string // those that have its server read its files again; empty means all of the certificate
 	Auto          bool     // not configured, but found by a search
 }
 

@@ -70,7 +70,7 @@ func (s scope) certificate(c contents, name item) {
 	if attr := c.attrs["rescue"]; attr != nil {
 		cert.Rescue, _ = s.boolean(attr)
 	}
-	cert.Endpoints, cert.Auto = s.endpoints(c, cert.Names)
+	cert.Endpoints, cert.Auto = s.endpoints(c, &cert)
 	s.checkSet(c, cert)
 	s.cfg.Certs = append(s.cfg.Certs, cert)
 }

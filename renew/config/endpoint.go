@@ -21,7 +21,7 @@ const autoLabel = "auto"
 // endpoints reads where the certificate must be seen, and whether other places are
 // to be searched for. One address may stand twice: for names, and for who asks for
 // none.
-func (s scope) endpoints(c contents, certNames []string) (all []renew.Endpoint, auto bool) {
+func (s scope) endpoints(c contents, cert *renew.Cert) (all []renew.Endpoint, auto bool) {
 	type asked struct {
 		address string
 		noSNI   bool
@@ -35,7 +35,7 @@ func (s scope) endpoints(c contents, certNames []string) (all []renew.Endpoint, 
 			auto, seen[key] = true, place(address.rng)
 			continue
 		}
-		e := s.endpoint(b, certNames)
+		e := s.endpoint(b, cert)
 		key := asked{e.Address, e.NoSNI}
 		if first := seen[key]; first.known() {
 			s.fail(address.rng, fmt.Sprintf("there are two endpoints %s", quoted(address.text)), fmt.Sprintf("Put the names of both into one, at %s.", at(hcl.Range(first))))
@@ -66,10 +66,10 @@ func (s scope) autoEndpoint(b *hcl.Block, first place) {
 }
 
 func endpointSchema() schema {
-	return schema{what: "an endpoint block", attrs: []string{"protocol", "names", "sni", "proxy_protocol", "alpn", "trust_roots"}}
+	return schema{what: "an endpoint block", attrs: []string{"protocol", "names", "sni", "proxy_protocol", "alpn", "trust_roots", "hooks"}}
 }
 
-func (s scope) endpoint(b *hcl.Block, certNames []string) renew.Endpoint {
+func (s scope) endpoint(b *hcl.Block, cert *renew.Cert) renew.Endpoint {
 	e := renew.Endpoint{Address: b.Labels[0], Protocol: "tls"}
 	c := s.read(b.Body, b.DefRange, endpointSchema())
 	if attr := c.attrs["protocol"]; attr != nil {
@@ -78,7 +78,7 @@ func (s scope) endpoint(b *hcl.Block, certNames []string) renew.Endpoint {
 		}
 	}
 	s.sni(c, &e)
-	e.Names = s.endpointNames(c, certNames)
+	e.Names = s.endpointNames(c, cert.Names)
 	if attr := c.attrs["proxy_protocol"]; attr != nil {
 		e.ProxyProtocol = s.proxyProtocol(attr)
 	}
@@ -88,7 +88,28 @@ func (s scope) endpoint(b *hcl.Block, certNames []string) renew.Endpoint {
 	if attr := c.attrs["trust_roots"]; attr != nil {
 		e.TrustRoots, _ = s.trustRoots(attr)
 	}
+	if attr := c.attrs["hooks"]; attr != nil {
+		e.Hooks = s.endpointHooks(attr, cert.Hooks)
+	}
 	return e
+}
+
+// endpointHooks reads which of the certificate's hooks have the endpoint's server
+// read its files again.
+func (s scope) endpointHooks(attr *hcl.Attribute, certHooks []string) []string {
+	refs, ok := s.references(attr, "hook")
+	if ok && len(refs) == 0 {
+		s.fail(attr.Expr.Range(), "hooks is empty", "Take it out to have every hook of the certificate run again where the endpoint shows another one.")
+	}
+	var all []string
+	for _, ref := range refs {
+		if !slices.Contains(certHooks, ref.label) {
+			s.fail(ref.rng, fmt.Sprintf("hook %s is none of the certificate's", quoted(ref.label)), fmt.Sprintf("Add hook.%s to the certificate's own hooks as well.", ref.label))
+			continue
+		}
+		all = append(all, ref.label)
+	}
+	return all
 }
 
 func (s scope) protocol(one item) string {

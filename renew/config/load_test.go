@@ -139,7 +139,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 				Hooks: []string{"nginx", "pid"}, HookWindows: map[string]renew.Window{"pid": nights},
 				Endpoints: []renew.Endpoint{
 					{Address: "127.0.0.1:443", Protocol: "tls"}, {Address: "[::1]:8443", Protocol: "tls", Names: []string{"www.example.com"}},
-					{Address: "[::1]:8443", Protocol: "tls", NoSNI: true, ProxyProtocol: 2, ALPN: []string{"h2", "http/1.1"}, TrustRoots: filepath.Join(dir, "root.pem")},
+					{Address: "[::1]:8443", Protocol: "tls", NoSNI: true, ProxyProtocol: 2, ALPN: []string{"h2", "http/1.1"}, TrustRoots: filepath.Join(dir, "root.pem"), Hooks: []string{"pid"}},
 					{Address: "unix:/run/imap.sock", Protocol: "imap"},
 				},
 			},

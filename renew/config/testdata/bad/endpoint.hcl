@@ -3,6 +3,7 @@ issuer "le" {
   agree_terms = true
 }
 solver "http" "main" {}
+hook "mail" { reload = ["true"] }
 certificate "www" {
   names = ["example.com", "www.example.com"]
   endpoint "127.0.0.1" {}
@@ -36,4 +37,6 @@ certificate "www" {
   endpoint "unix:run/x.sock" { protocol = "imaps" }
   endpoint "unix:/run/y.sock" { protocol = "gopher" }
   endpoint "unix:/run/../x.sock" { sni = 0 }
+  endpoint "127.0.0.1:446" { hooks = [] }
+  endpoint "127.0.0.1:447" { hooks = [hook.mail] }
 }

@@ -123,6 +123,7 @@ certificate "www" {
     proxy_protocol = 2
     alpn           = ["h2", "http/1.1"]
     trust_roots    = "root.pem"
+    hooks          = [hook.pid]
   }
   endpoint "unix:/run/imap.sock" { protocol = "imap" }
 }
