@@ -24,6 +24,13 @@ func rules() []rule {
 // come, otherwise the rule whose time comes first. It is total: any facts,
 // however odd, give a step, and Step.At is never before now.
 func Decide(now time.Time, c *Cert, f *Facts) Step {
+	next, _ := Foresee(now, c, f, nil)
+	return next
+}
+
+// Foresee is Decide, and appends to ahead, unless that is nil, what every rule wants
+// that was asked: all that [Ahead] returns, where nothing is due yet.
+func Foresee(now time.Time, c *Cert, f *Facts, ahead []Step) (Step, []Step) {
 	next := Step{Do: Wait, At: now.Add(idle), Reason: NothingToDo}
 	for _, r := range rules() {
 		s, ok := r(now, c, f)
@@ -32,19 +39,22 @@ func Decide(now time.Time, c *Cert, f *Facts) Step {
 		}
 		if !s.At.After(now) {
 			s.At = now
-			return s
+			return s, ahead
 		}
 		if s.At.Before(next.At) || next.Do == Wait {
 			next = s
 		}
+		if ahead != nil {
+			ahead = append(ahead, s)
+		}
 	}
-	return next
+	return next, ahead
 }
 
 // Ahead returns what every stage wants next, in the order of the rules: the
 // plan that Decide picks from.
 func Ahead(now time.Time, c *Cert, f *Facts) []Step {
-	steps := make([]Step, 0, 6)
+	var steps []Step
 	for _, r := range rules() {
 		if s, ok := r(now, c, f); ok {
 			s.At = later(s.At, now)

@@ -99,14 +99,14 @@ type Agent struct {
 	entries  map[string]*entry
 	queue    queue
 	lanes    map[line]*lane
-	looks    *lane                    // one of them
-	hung     time.Time                // when looks that hang were last asked for
-	turned   time.Time                // when the last turn began
-	looked   time.Time                // when a look last ended
-	requests map[string]renew.Request // an operator's word that is not in the journal yet
-	unsaved  map[string]renew.Journal // what the disk would not take; tried again each lap
-	checkups map[string]checkup       // what preflights found that is not in the journal yet
-	searches map[string]search        // what searches found that is not in the journal yet
+	looks    *lane                     // one of them
+	hung     time.Time                 // when looks that hang were last asked for
+	turned   time.Time                 // when the last turn began
+	looked   time.Time                 // when a look last ended
+	requests map[string]renew.Request  // an operator's word that is not in the journal yet
+	unsaved  map[string]*renew.Journal // what the disk would not take; tried again each lap
+	checkups map[string]checkup        // what preflights found that is not in the journal yet
+	searches map[string]search         // what searches found that is not in the journal yet
 
 	checks beside // preflights
 	hunts  beside // searches for servers
@@ -124,7 +124,7 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 	a := &Agent{
 		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, min(mostRunning, 3*len(cfg.Certs))),
 		entries: map[string]*entry{}, lanes: map[line]*lane{},
-		requests: map[string]renew.Request{}, unsaved: map[string]renew.Journal{},
+		requests: map[string]renew.Request{}, unsaved: map[string]*renew.Journal{},
 		checkups: map[string]checkup{}, searches: map[string]search{},
 		checks: besides(renew.Preflight, mostChecks), hunts: besides(renew.Discover, mostSearches),
 	}

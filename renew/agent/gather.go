@@ -54,10 +54,10 @@ func (s *sight) gather(now time.Time) error {
 		// there is one that it can be added to.
 		return err
 	}
-	j := f.Journal
-	if s.unsaved != nil {
-		j = *s.unsaved
+	if s.unsaved == nil {
+		s.unsaved = new(f.Journal)
 	}
+	j := s.unsaved
 	if s.request != nil {
 		j.Request = *s.request
 	}
@@ -66,14 +66,13 @@ func (s *sight) gather(now time.Time) error {
 	}
 	if s.search != nil {
 		s.before = j.Found
-		j = s.search.enter(j, f)
+		*j = s.search.enter(*j, f)
 	}
-	s.unsaved = &j
-	f.Journal = j
+	f.Journal = *j
 	renew.Believe(now, f)
 	// Power fails before this: the step is decided again from the artefacts, and
 	// the operator sees that nothing happened and asks again.
-	if err := s.store.Record(s.cert.Name, j); err != nil {
+	if err := s.store.Record(s.cert.Name, *j); err != nil {
 		f.Unwritten = err.Error()
 		return nil
 	}
@@ -155,12 +154,16 @@ func standings(st Store, cfg *config.Config, c *renew.Cert) []renew.Standing {
 // crash between the commit of a version and the journal's entry must not make
 // the brake forget it.
 func issuances(counted []renew.Issuance, versions []renew.Version) []renew.Issuance {
-	all := slices.Clip(counted) // what is added is never written into the journal's own
+	all := counted
 	for i := range versions {
 		v := &versions[i]
-		if !v.IssuedAt.IsZero() && !v.Foreign && !counts(all, v.IssuedAt) {
-			all = append(all, renew.Issuance{At: v.IssuedAt, Set: renew.Cert{Names: v.Names}.Set(), NotAfter: v.NotAfter})
+		if v.IssuedAt.IsZero() || v.Foreign || counts(all, v.IssuedAt) {
+			continue
 		}
+		if len(all) == len(counted) { // what is added is never written into the journal's own
+			all = append(make([]renew.Issuance, 0, len(counted)+len(versions)-i), counted...)
+		}
+		all = append(all, renew.Issuance{At: v.IssuedAt, Set: renew.Cert{Names: v.Names}.Set(), NotAfter: v.NotAfter})
 	}
 	if len(all) > len(counted) {
 		slices.SortFunc(all, func(x, y renew.Issuance) int { return x.At.Compare(y.At) })

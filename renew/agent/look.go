@@ -23,7 +23,10 @@ func (a *Agent) startLook(now time.Time, e *entry) {
 		foreign: e.facts.Foreign, checking: a.checks.of[e], searching: a.hunts.of[e], unsearched: !e.searched,
 	}
 	name := e.cert.Name
-	s.unsaved, s.request, s.checkup, s.search = take(a.unsaved, name), take(a.requests, name), take(a.checkups, name), take(a.searches, name)
+	if s.unsaved = a.unsaved[name]; s.unsaved != nil {
+		delete(a.unsaved, name)
+	}
+	s.request, s.checkup, s.search = take(a.requests, name), take(a.checkups, name), take(a.searches, name)
 	a.parts.Drive.Start(look, func() { s.look(now) }, func() {
 		a.done <- outcome{entry: e, lane: a.looks, unsaved: s.unsaved, sight: s}
 	})

@@ -177,7 +177,7 @@ func (a *Agent) finish(ctx context.Context, o outcome) {
 	case e.gone:
 		a.drop(name, e)
 	case o.unsaved != nil:
-		a.unsaved[name] = *o.unsaved
+		a.unsaved[name] = o.unsaved
 		fallthrough
 	default:
 		if o.sight != nil {

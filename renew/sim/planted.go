@@ -46,13 +46,14 @@ func (p *Planted) facts(now time.Time, c *renew.Cert, f *renew.Facts) (*renew.Ce
 	return &otherCert, &otherFacts
 }
 
-func (p *Planted) decide(now time.Time, c *renew.Cert, f *renew.Facts) renew.Step {
+// decide returns what the core says, and, where that is not due, what lies ahead.
+func (p *Planted) decide(now time.Time, c *renew.Cert, f *renew.Facts, ahead []renew.Step) (renew.Step, []renew.Step) {
 	c, f = p.facts(now, c, f)
-	s := renew.Decide(now, c, f)
+	s, ahead := renew.Foresee(now, c, f, ahead)
 	if p != nil && p.Step != nil {
-		s = p.Step(now, c, f, s)
+		s, ahead = p.Step(now, c, f, s), renew.Ahead(now, c, f)
 	}
-	return s
+	return s, ahead
 }
 
 func (p *Planted) health(now time.Time, c *renew.Cert, f *renew.Facts) renew.Verdict {

@@ -95,14 +95,17 @@ func before(at time.Duration, s [2]time.Duration) time.Duration {
 func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.Step {
 	h := p.host
 	c := h.find(cc.Name)
-	step := h.opts.Planted.decide(now, cc, f)
+	if c.steps == nil {
+		c.steps = make([]renew.Step, 0, 8)
+	}
+	var step renew.Step
+	step, c.steps = h.opts.Planted.decide(now, cc, f, c.steps[:0])
 	c.skip.to = [2]time.Duration{-1, -1}
 	if h.opts.Thorough || p.fuse >= 0 || !step.At.After(now) || step.Do == renew.Wait {
 		return step
 	}
 	shown := f
 	cc, f = h.opts.Planted.facts(now, cc, f)
-	c.steps = renew.Ahead(now, cc, f)
 	c.heldBy, c.window = caOf(f.Held.Directory), f.Journal.Advice.End.Sub(epoch)-h.offset
 	until := c.steady(now, cc, shown, h)
 	next := renew.Step{Do: renew.Wait, At: now.Add(day), Reason: renew.NothingToDo}
