@@ -213,11 +213,14 @@ func (l *Ledger) Return(now time.Time, refs ...string) {
 
 // prune drops what no limit counts any more, and what the clock says can't be.
 func (l *Ledger) prune(now time.Time) {
-	gone := func(e Entry) bool { return now.Sub(e.At).Abs() >= longestKept }
-	if n := len(l.Entries); n > 0 && (gone(l.Entries[0]) || gone(l.Entries[n-1])) {
-		l.Entries = slices.DeleteFunc(l.Entries, gone)
+	from, to := max(0, len(l.Entries)-mostEntries), len(l.Entries)
+	for from < to && now.Sub(l.Entries[from].At) >= longestKept {
+		from++
 	}
-	l.Entries = l.Entries[max(0, len(l.Entries)-mostEntries):]
+	for from < to && l.Entries[to-1].At.Sub(now) >= longestKept {
+		to--
+	}
+	l.Entries = l.Entries[from:to]
 }
 
 // RegisteredDomains lists by what CAs count certificates for names: the domain

@@ -99,6 +99,7 @@ type Agent struct {
 	entries  map[string]*entry
 	queue    queue
 	lanes    map[line]*lane
+	order    []*lane                   // all of them, as they came
 	looks    *lane                     // one of them
 	hung     time.Time                 // when looks that hang were last asked for
 	turned   time.Time                 // when the last turn began

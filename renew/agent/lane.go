@@ -43,7 +43,7 @@ func (a *Agent) lane(k line) *lane {
 	l := a.lanes[k]
 	if l == nil {
 		l = &lane{do: k.do}
-		a.lanes[k] = l
+		a.lanes[k], a.order = l, append(a.order, l)
 	}
 	return l
 }
@@ -93,7 +93,7 @@ func (l *lane) park(e *entry, now time.Time) {
 // it is to do something else, nobody may be left to call the next.
 // Those who were just called are at their look, and come first.
 func (a *Agent) unpark(now time.Time) {
-	for _, l := range a.lanes {
+	for _, l := range a.order {
 		if len(l.parked) == 0 || l.running > 0 || now.Sub(l.ended).Abs() < samePace {
 			continue
 		}

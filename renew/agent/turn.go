@@ -213,7 +213,7 @@ func (a *Agent) busy() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n := a.checks.running + a.hunts.running
-	for _, l := range a.lanes {
+	for _, l := range a.order {
 		n += l.running
 	}
 	return n

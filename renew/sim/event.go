@@ -63,6 +63,7 @@ func (h *host) run() {
 		if e.ends {
 			h.lift(f)
 		} else {
+			h.begun = e.fault + 1
 			h.strike(f)
 		}
 	}

@@ -36,6 +36,7 @@ type host struct {
 
 	proc    *process
 	events  queue
+	begun   int // how many faults of the trace have begun: those come in order
 	human   human
 	ends    []time.Duration // when each fault of the trace ended
 	swapped time.Duration   // when a human configured the other CA
@@ -70,6 +71,7 @@ type cert struct {
 	burst, gone, caa, aaaa                                 int
 
 	level  renew.Level
+	rests  bool // nothing was due at the last look
 	alarms []oracle.Span
 	damage []oracle.Damage
 	bare   []oracle.Span // when no whole version of it was on the disk, since an outsider deleted the last

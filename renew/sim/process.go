@@ -155,13 +155,17 @@ func (h *host) rehearsed() renew.Level {
 	return renew.OK
 }
 
-// health is renew.Health; what it says is the alarm that a human hears.
-func (p *process) health(now time.Time, c *renew.Cert, f *renew.Facts) renew.Verdict {
-	p.host.result.Looks++
-	v := p.host.opts.Planted.health(now, c, f)
+// health is renew.Health; what it says is the alarm that a human hears. While
+// something is done about it at this very moment, nobody hears.
+func (p *process) health(now time.Time, cc *renew.Cert, f *renew.Facts) renew.Verdict {
+	c := p.host.find(cc.Name)
+	if !c.rests {
+		return renew.Verdict{Level: c.level}
+	}
+	v := p.host.opts.Planted.health(now, cc, f)
 	v.Level = v.Level.Worse(p.host.rehearsed())
 	if !p.dead {
-		p.host.alarm(p.host.find(c.Name), v)
+		p.host.alarm(c, v)
 	}
 	return v
 }

@@ -101,7 +101,9 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 	var step renew.Step
 	step, c.steps = h.opts.Planted.decide(now, cc, f, c.steps[:0])
 	c.skip.to = [2]time.Duration{-1, -1}
-	if h.opts.Thorough || p.fuse >= 0 || !step.At.After(now) || step.Do == renew.Wait {
+	c.rests = step.At.After(now)
+	h.result.Looks++
+	if h.opts.Thorough || p.fuse >= 0 || !c.rests || step.Do == renew.Wait {
 		return step
 	}
 	shown := f
@@ -219,11 +221,8 @@ func (h *host) hopeless(s renew.Step, f *renew.Facts) time.Time {
 	if failed < oftenFailed {
 		return s.At
 	}
-	for _, f := range h.fate.Faults {
-		if f.From > h.now {
-			end = min(end, f.From)
-			break
-		}
+	if all := h.fate.Faults; h.begun < len(all) {
+		end = min(end, all[h.begun].From)
 	}
 	if at := epoch.Add(end + h.offset - lastTry); at.After(s.At) {
 		h.result.Skipped += int64((at.Sub(s.At)) / time.Minute)
@@ -235,10 +234,7 @@ func (h *host) hopeless(s renew.Step, f *renew.Facts) time.Time {
 // until is when the first of the faults of the kinds that are in force ends.
 func (h *host) until(kinds ...Kind) time.Duration {
 	end := forever
-	for _, f := range h.fate.Faults {
-		if f.From > h.now {
-			break
-		}
+	for _, f := range h.fate.Faults[:h.begun] {
 		if f.To > h.now && slices.Contains(kinds, f.Kind) {
 			end = min(end, f.To)
 		}
