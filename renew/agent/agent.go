@@ -89,7 +89,8 @@ const longestTurn = time.Minute
 // Agent keeps the certificates of one configuration.
 type Agent struct {
 	parts Parts
-	wake  chan struct{}
+	wake  chan struct{} // to look at everything
+	poke  chan struct{} // to take another turn
 	done  chan outcome
 	now   func() time.Time
 
@@ -103,6 +104,8 @@ type Agent struct {
 	looks    *lane                     // one of them
 	hung     time.Time                 // when looks that hang were last asked for
 	turned   time.Time                 // when the last turn began
+	swept    time.Time                 // when everything was last made due for a look
+	sweepAt  time.Time                 // when it will be; zero where nobody asked
 	looked   time.Time                 // when a look last ended
 	requests map[string]renew.Request  // an operator's word that is not in the journal yet
 	unsaved  map[string]*renew.Journal // what the disk would not take; tried again each lap
@@ -123,7 +126,7 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 	}
 	parts.Drive = parts.Drive.orReal()
 	a := &Agent{
-		parts: parts, wake: make(chan struct{}, 1), done: make(chan outcome, min(mostRunning, 3*len(cfg.Certs))),
+		parts: parts, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1), done: make(chan outcome, min(mostRunning, 3*len(cfg.Certs))),
 		entries: map[string]*entry{}, lanes: map[line]*lane{},
 		requests: map[string]renew.Request{}, unsaved: map[string]*renew.Journal{},
 		checkups: map[string]checkup{}, searches: map[string]search{},
@@ -139,9 +142,12 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 
 // Wake makes the agent look at every certificate again soon. It carries no
 // data: a wake that is lost costs a delay, never correctness.
-func (a *Agent) Wake() {
+func (a *Agent) Wake() { nudge(a.wake) }
+
+// nudge sends where nobody waits to be heard already.
+func nudge(c chan<- struct{}) {
 	select {
-	case a.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -153,7 +159,7 @@ func (a *Agent) Reload(cfg *config.Config, issuer Issuer) {
 	a.mu.Lock()
 	a.adopt(cfg, issuer, a.now())
 	a.mu.Unlock()
-	a.Wake()
+	nudge(a.poke)
 }
 
 // ErrUnknown is what a request for a certificate that is not configured gets.
@@ -163,15 +169,17 @@ var ErrUnknown = errors.New("no such certificate is configured")
 // certificate although none is due. It is durable with the next turn.
 func (a *Agent) Request(name string, force bool) error {
 	a.mu.Lock()
-	_, ok := a.entries[name]
+	e, ok := a.entries[name]
 	if ok {
-		a.requests[name] = renew.Request{At: a.now(), Force: force}
+		now := a.now()
+		a.requests[name] = renew.Request{At: now, Force: force}
+		a.wakeUp(e, now)
 	}
 	a.mu.Unlock()
 	if !ok {
 		return ErrUnknown
 	}
-	a.Wake()
+	nudge(a.poke)
 	return nil
 }
 
@@ -216,6 +224,7 @@ func (a *Agent) loop(ctx context.Context, finished func() bool) {
 			return
 		case <-a.wake:
 			a.all(a.now())
+		case <-a.poke:
 		case o := <-a.done:
 			a.finish(ctx, o)
 		case <-timer.C:

@@ -69,6 +69,9 @@ func (a *Agent) Lap(ctx context.Context) (next time.Time) {
 			<-a.wake
 			a.all(a.now())
 			continue
+		case len(a.poke) > 0:
+			<-a.poke
+			continue
 		}
 		now := a.now()
 		next = a.turn(ctx, now)

@@ -72,14 +72,26 @@ func changed(old, cfg *config.Config, was, is renew.Cert) bool {
 	return false
 }
 
-// all makes every certificate due for a look, in the order of the configuration.
+// lookShare is ten times what a look takes. Where files change without a pause, as
+// when a thousand certificates are renewed, a tenth of a processor goes into looking
+// at what they are all like.
+const lookShare = 5 * time.Millisecond
+
+// all makes every certificate due for a look, unless that was just so: then soon.
 func (a *Agent) all(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.wakeAll(now)
+	free := a.swept.Add(lookShare * time.Duration(len(a.entries)))
+	if now.Before(a.swept) || !now.Before(free) {
+		a.wakeAll(now)
+	} else if a.sweepAt.IsZero() {
+		a.sweepAt = free
+	}
 }
 
+// wakeAll is all at once, in the order of the configuration.
 func (a *Agent) wakeAll(now time.Time) {
+	a.swept, a.sweepAt = now, time.Time{}
 	for _, c := range a.config.Certs {
 		if e, ok := a.entries[c.Name]; ok && !e.gone {
 			a.wakeUp(e, now)
@@ -101,9 +113,10 @@ func (a *Agent) wakeUp(e *entry, now time.Time) {
 func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.turned.Sub(now) > longestTurn {
-		// The clock was set back: what waits for a time by the one before could wait
-		// for a year. Less than a turn is worth no look at everything.
+	if a.turned.Sub(now) > longestTurn || !a.sweepAt.IsZero() && !now.Before(a.sweepAt) {
+		// Either a wake is due. Or the clock was set back: what waits for a time by the
+		// one before could wait for a year. Less than a turn is worth no look at
+		// everything.
 		a.wakeAll(now)
 	}
 	a.turned = now
@@ -117,10 +130,14 @@ func (a *Agent) turn(ctx context.Context, now time.Time) (next time.Time) {
 		}
 		a.startLook(now, e)
 	}
-	if len(a.queue) == 0 {
-		return now.Add(a.parts.Turn)
+	next = now.Add(a.parts.Turn)
+	if len(a.queue) > 0 {
+		next = a.queue[0].at
 	}
-	return a.queue[0].at
+	if !a.sweepAt.IsZero() && a.sweepAt.Before(next) {
+		next = a.sweepAt
+	}
+	return next
 }
 
 // startStep has e's step performed in l, elsewhere; its outcome comes back
