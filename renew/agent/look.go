@@ -42,8 +42,8 @@ func (s *sight) look(now time.Time) {
 	if s.err = s.gather(now); s.err != nil {
 		return
 	}
-	s.step = s.drive.Decide(now, &s.cert, &s.facts)
 	s.verdict = s.drive.Health(now, &s.cert, &s.facts)
+	s.step = s.drive.Decide(now, &s.cert, &s.facts)
 }
 
 // take removes what m has for name; nil where it has nothing.

@@ -71,7 +71,6 @@ type cert struct {
 	burst, gone, caa, aaaa                                 int
 
 	level  renew.Level
-	rests  bool // nothing was due at the last look
 	alarms []oracle.Span
 	damage []oracle.Damage
 	bare   []oracle.Span // when no whole version of it was on the disk, since an outsider deleted the last

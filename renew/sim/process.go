@@ -155,17 +155,16 @@ func (h *host) rehearsed() renew.Level {
 	return renew.OK
 }
 
-// health is renew.Health; what it says is the alarm that a human hears. While
-// something is done about it at this very moment, nobody hears.
-func (p *process) health(now time.Time, cc *renew.Cert, f *renew.Facts) renew.Verdict {
-	c := p.host.find(cc.Name)
-	if !c.rests {
-		return renew.Verdict{Level: c.level}
-	}
+// health is what renew.Health said last: [process.decide] asks it.
+func (p *process) health(_ time.Time, cc *renew.Cert, _ *renew.Facts) renew.Verdict {
+	return renew.Verdict{Level: p.host.find(cc.Name).level}
+}
+
+// listen has a human hear what renew.Health says.
+func (p *process) listen(now time.Time, c *cert, cc *renew.Cert, f *renew.Facts) {
 	v := p.host.opts.Planted.health(now, cc, f)
 	v.Level = v.Level.Worse(p.host.rehearsed())
 	if !p.dead {
 		p.host.alarm(c, v)
 	}
-	return v
 }

@@ -101,9 +101,12 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 	var step renew.Step
 	step, c.steps = h.opts.Planted.decide(now, cc, f, c.steps[:0])
 	c.skip.to = [2]time.Duration{-1, -1}
-	c.rests = step.At.After(now)
 	h.result.Looks++
-	if h.opts.Thorough || p.fuse >= 0 || !c.rests || step.Do == renew.Wait {
+	if !step.At.After(now) {
+		return step
+	}
+	p.listen(now, c, cc, f) // while something is done about it at this very moment, nobody hears
+	if h.opts.Thorough || p.fuse >= 0 || step.Do == renew.Wait {
 		return step
 	}
 	shown := f
