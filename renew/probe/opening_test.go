@@ -130,8 +130,9 @@ func TestAProcessThatWasLeftOutIsFoundBehindADialogue(t *testing.T) {
 			w.Closely = true
 			ep := renew.Endpoint{Address: address, Protocol: protocol}
 			got := new(Prober).Prove(t.Context(), ep, []string{"www.example.com"}, 1, w, patient)[0]
-			if !got.Served || made.Load() != handshakes {
-				t.Errorf("got %+v after %d handshakes, want served after %d", got, made.Load(), handshakes)
+			// Some more may be under way when the old one is seen.
+			if n := made.Load(); !got.Served || n < handshakes || n > 2*handshakes || protocol == "mysql" && n != handshakes {
+				t.Errorf("got %+v after %d handshakes, want served after %d", got, n, handshakes)
 			}
 		})
 	}
