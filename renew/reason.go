@@ -87,6 +87,7 @@ const (
 	CAAForbids          Reason = "caa-forbids"          // RFC 8659
 	HookNotExecutable   Reason = "hook-not-executable"  // its program, pid file or unit is not there
 	PathUnwritable      Reason = "path-unwritable"      //
+	OwnerForbidden      Reason = "owner-forbidden"      // the process may not give an output to its owner or group
 	DiskFull            Reason = "disk-full"            // no room, or no inodes
 	EndpointUnreachable Reason = "endpoint-unreachable" //
 )

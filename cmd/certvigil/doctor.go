@@ -35,7 +35,8 @@ changed.
 
 Where an agent runs it is the one that looks, as the user and in the sandbox
 that renewals run in; that takes root or the agent's user. Where none runs,
-this process looks, as the user it runs as.
+this process looks, as the user it runs as; but whether files may be given to
+other owners is judged by what systemd says of certvigil.service.
 
 Exit codes: 0 nothing would stop a renewal, 1 something would, 2 something would
 and no valid certificate is held, 3 the configuration can't be used.`,
@@ -51,6 +52,7 @@ and no valid certificate is held, 3 the configuration can't be used.`,
 // renamed.
 type diagnosis struct {
 	Running      bool      `json:"running"`                // the agent looked; else this process did
+	Unit         bool      `json:"unit,omitempty"`         // owners and groups were judged by what the unit allows, not this process
 	ConfigError  *string   `json:"config_error,omitempty"` // why the agent would not take what is on disk
 	Certificates []patient `json:"certificates"`
 }
@@ -164,7 +166,13 @@ func examineHere(ctx context.Context, g *globals, names []string) (diagnosis, er
 		return diagnosis{}, &exit{exitUnknown, err}
 	}
 	defer e.close()
-	return examineAll(certs, func(cert renew.Cert) (agent.CertReport, error) { return examine(ctx, e, st, cfg, cert) })
+	powers, unit := unitPowers(ctx)
+	if unit {
+		e.As(powers)
+	}
+	d, err := examineAll(certs, func(cert renew.Cert) (agent.CertReport, error) { return examine(ctx, e, st, cfg, cert) })
+	d.Unit = unit
+	return d, err
 }
 
 // ownAge is how old the CA's word may be within one run.
@@ -209,7 +217,11 @@ func examineAll(certs []renew.Cert, look func(renew.Cert) (agent.CertReport, err
 
 func printDiagnosis(w io.Writer, d diagnosis) {
 	if !d.Running {
-		fmt.Fprintf(w, "No agent is running: this process looked, as user %d.\n\n", os.Geteuid())
+		fmt.Fprintf(w, "No agent is running: this process looked, as user %d.\n", os.Geteuid())
+		if d.Unit {
+			fmt.Fprintf(w, "To whom files may be given was judged by what %s allows.\n", unitName)
+		}
+		fmt.Fprintln(w)
 	}
 	if d.ConfigError != nil {
 		fmt.Fprintf(w, "The configuration on disk was refused; the one before is in force:\n%s\n\n", *d.ConfigError)

@@ -40,10 +40,6 @@ agent within five seconds.`,
 	}
 }
 
-// gcPercent trades a little CPU, of which the agent uses next to none, for the
-// memory that it keeps resident for months.
-const gcPercent = 20
-
 // run wires the rooms in the order in which they depend on each other, serves
 // until ctx ends, and takes them down in reverse.
 func run(ctx context.Context, g *globals, log *slog.Logger) error {
@@ -57,9 +53,11 @@ func run(ctx context.Context, g *globals, log *slog.Logger) error {
 	}
 	n := newNotifier(log)
 	var s *service
+	var memory ease
 	alive := func(status func() string) {
 		n.alive(status)
 		s.beat()
+		memory.turn(time.Now())
 	}
 	s, err = openService(g, cfg, agent.Parts{Log: log, Alive: alive, Turn: n.turn()})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/issue"
 )
 
@@ -35,12 +36,24 @@ type Checker struct {
 	hooks     Hooks
 	log       *slog.Logger
 	httpsPort uint16 // where a redirect to https leads; 443
+	powers    *install.Powers
 }
 
 // New returns a Checker. It neither uses the network nor waits.
 func New(cfg *config.Config, ca CA, h Hooks, log *slog.Logger) *Checker {
-	return &Checker{config: cfg, ca: ca, hooks: h, log: log, httpsPort: 443}
+	k := &Checker{config: cfg, ca: ca, hooks: h, log: log, httpsPort: 443}
+	p, err := install.OwnPowers()
+	if err != nil {
+		log.Debug("nobody knows to whom files may be given", "err", err)
+		return k
+	}
+	k.powers = &p
+	return k
 }
+
+// As has outputs judged by what another process may do: the one that is to write
+// them. It is not for while a look is under way.
+func (k *Checker) As(p install.Powers) { k.powers = &p }
 
 // Limits of one look.
 const (

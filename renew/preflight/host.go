@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -33,11 +34,30 @@ func (l *look) paths(context.Context) []renew.Obstacle {
 		for _, dir := range install.Folders(o) {
 			found = append(found, l.folder(dir, "a folder of an install block", func(dir string) error { return install.Ready(o, dir) })...)
 		}
+		found = append(found, l.owner(o)...)
 	}
 	if s := l.solver(); s.Type == "webroot" {
 		found = append(found, l.folder(s.Path, "the webroot", writable)...)
 	}
 	return found
+}
+
+// owner looks whether an output could be given to whom it is configured for.
+func (l *look) owner(o renew.Output) []renew.Obstacle {
+	paths := o.Paths()
+	if l.powers == nil || len(paths) == 0 {
+		return nil
+	}
+	lack, ok := l.powers.Lack(o)
+	if !ok {
+		return nil
+	}
+	caps := strings.Join(lack.Caps, " ")
+	remedy := fmt.Sprintf("Let the service do that: systemctl edit certvigil, [Service], CapabilityBoundingSet=%s and AmbientCapabilities=%s.", caps, caps)
+	if lack.Group != "" {
+		remedy = fmt.Sprintf("Make the service a member: systemctl edit certvigil, [Service], SupplementaryGroups=%s.", lack.Group)
+	}
+	return []renew.Obstacle{{Reason: renew.OwnerForbidden, Subject: paths[0], Detail: lack.Why, Remedy: remedy}}
 }
 
 func (l *look) folder(dir, what string, ready func(string) error) []renew.Obstacle {

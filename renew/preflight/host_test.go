@@ -17,6 +17,7 @@ import (
 	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/install"
 )
 
 func TestPathsThatCannotBeWrittenAreTold(t *testing.T) {
@@ -39,6 +40,25 @@ func TestPathsThatCannotBeWrittenAreTold(t *testing.T) {
 	w.cfg.Solvers["webroot.site"] = config.Solver{Type: "webroot", Name: "site", Path: root + "/html"}
 	w.cert.Solver, w.cert.Names = "webroot.site", nil
 	tells(t, w.finds("path-unwritable "+root+"/html"), "the webroot", "no such file")
+}
+
+func TestAnOutputThatCannotBeGivenAwayIsTold(t *testing.T) {
+	w := newWorld(t, "www.example.com")
+	dir := t.TempDir()
+	w.cert.Outputs = []renew.Output{{Format: "bundle", Path: dir + "/db.pem", Parts: []string{"key"}, Owner: "7002"}}
+	k := w.checker()
+	k.As(install.Powers{UID: 7001})
+	found := k.Check(t.Context(), w.cert, w.facts, 0)
+	tells(t, found, "user 7001 may not give a file to the owner 7002")
+	if o := found[0]; o.Reason != "owner-forbidden" || o.Subject != dir+"/db.pem" || !strings.Contains(o.Remedy, "AmbientCapabilities=CAP_CHOWN CAP_FOWNER CAP_DAC_READ_SEARCH") {
+		t.Errorf("%+v", o)
+	}
+	k.As(install.Powers{UID: 7001, Caps: install.CapsNamed([]string{"CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_READ_SEARCH"})})
+	if found := k.Check(t.Context(), w.cert, w.facts, 0); len(found) > 0 {
+		t.Errorf("with all that it takes: %v", found)
+	}
+	w.cert.Outputs[0].Owner = ""
+	w.finds() // as this process, which gives nothing away
 }
 
 // mount makes a small file system, which only root can.

@@ -113,6 +113,31 @@ func TestEveryProtocolIsProvedByFiveDialoguesInARow(t *testing.T) {
 	}
 }
 
+// TestAProcessThatWasLeftOutIsFoundBehindADialogue: of two at a port one was not
+// reloaded, and the first seven connections all come to the other.
+func TestAProcessThatWasLeftOutIsFoundBehindADialogue(t *testing.T) {
+	a := newAuthority(t)
+	old, fresh := a.issue(t, soon(), "www.example.com"), a.issue(t, soon(), "www.example.com")
+	const script = "nnnnnnnon"
+	for protocol, handshakes := range map[string]int64{
+		"smtp": int64(len(script)) - 1 + spoken, "imap": int64(len(script)) - 1 + spoken, "postgres": int64(len(script)) - 1 + spoken,
+		"mysql": InARow, // it blocks who asks often
+	} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			address, made := serveTurns(t, dialogues()[protocol], alternating(old, fresh, script))
+			w := want(fresh)
+			w.Closely = true
+			ep := renew.Endpoint{Address: address, Protocol: protocol}
+			got := new(Prober).Prove(t.Context(), ep, []string{"www.example.com"}, 1, w, patient)[0]
+			// Some more may be under way when the old one is seen.
+			if n := made.Load(); !got.Served || n < handshakes || n > 2*handshakes || protocol == "mysql" && n != handshakes {
+				t.Errorf("got %+v after %d handshakes, want served after %d", got, n, handshakes)
+			}
+		})
+	}
+}
+
 // cut returns the dialogue with another last word of the server.
 func cut(protocol string, says string) []turn {
 	turns := dialogues()[protocol]

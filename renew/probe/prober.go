@@ -23,6 +23,11 @@ const InARow = 5
 // where one worker of eight has it, in every second. 64 come twice in ten thousand.
 const closely = 64
 
+// spoken is that of servers that are spoken to before TLS: mail servers count
+// connections, some within a minute. Where one of two processes was left out, 20 right
+// answers come once in a million tries.
+const spoken = 20
+
 const (
 	defaultTimeout  = 5 * time.Second  // of one lookup, and of one handshake with its connection
 	dialogueTimeout = 15 * time.Second // where something is said before: Postfix's postscreen alone waits 6 s
@@ -53,8 +58,8 @@ type Want struct {
 	KeyType renew.KeyType
 
 	// Closely asks for more in a row, as long as there is patience: after a
-	// reload, of which a part may have been left out. A server that is spoken to
-	// before TLS is spared that: mail servers count connections.
+	// reload, of which a part may have been left out. Of a server that is spoken to
+	// before TLS it asks for fewer.
 	Closely bool
 }
 
@@ -88,8 +93,8 @@ func (p *Prober) Prove(ctx context.Context, ep renew.Endpoint, names []string, v
 	if err == nil {
 		for j, addr := range addrs {
 			at := &host{slots: make(chan struct{}, slots(ep)), until: until}
-			if want.Closely && !talks(ep) {
-				at.more = (closely + len(names) - 1) / len(names)
+			if want.Closely {
+				at.more = (inAll(ep) + len(names) - 1) / len(names)
 			}
 			for i, name := range names {
 				q := question{endpoint: ep, at: addr, name: name}
@@ -176,6 +181,18 @@ func (p *Prober) timeout(e renew.Endpoint) time.Duration {
 		return dialogueTimeout
 	default:
 		return defaultTimeout
+	}
+}
+
+// inAll is how many handshakes in a row a close look asks for at one address.
+func inAll(e renew.Endpoint) int {
+	switch {
+	case e.Protocol == "mysql":
+		return 0 // it blocks a host after 100 connections without a login
+	case talks(e):
+		return spoken
+	default:
+		return closely
 	}
 }
 

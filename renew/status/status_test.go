@@ -210,6 +210,14 @@ func TestThePage(t *testing.T) {
 	src := &source{report: sample()}
 	bad := "certvigil.hcl:3: error: <b>"
 	src.report.Config.Error = &bad
+	hostile := sample().Certificates[0]
+	const evil = `"><script>alert('x')</script>&`
+	hostile.Name, hostile.Names, hostile.Stage, hostile.Health, hostile.Busy = evil, []string{evil}, evil, evil, evil
+	hostile.Findings = []renew.Finding{{Reason: evil, Detail: evil}}
+	hostile.Next = renew.Step{Do: evil, Reason: evil}
+	hostile.Endpoints = []agent.EndpointReport{{Address: evil, Name: evil, Error: evil}}
+	src.report.Version, src.report.Config.Path = evil, evil
+	src.report.Certificates = append(src.report.Certificates, hostile)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -245,6 +253,10 @@ func TestThePage(t *testing.T) {
 	}
 	if strings.Contains(body, "<script>") || strings.Contains(body, "error: <b>") {
 		t.Error("what a hook or a file says gets into the page as it is")
+	}
+	const harmless = "&#34;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;"
+	if n := strings.Count(body, harmless); n != 15 || strings.Contains(body, `"">`) {
+		t.Errorf("%d places are escaped in\n%s", n, body)
 	}
 	if !strings.Contains(header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("headers %v", header)

@@ -46,6 +46,8 @@ type Folder struct {
 	// Around, where set, stands around each change: a folder that is for
 	// reading only, or a test that pulls the plug.
 	Around Around
+
+	places chan struct{} // each change takes one while it is made; nil: without bounds
 }
 
 // WriteFile replaces a file. A reader sees the old content or the new one, at
@@ -231,6 +233,10 @@ func (f Folder) Remove(name string) error {
 }
 
 func (f Folder) do(op, name string, change func() error) error {
+	if f.places != nil {
+		f.places <- struct{}{}
+		defer func() { <-f.places }()
+	}
 	if f.Around == nil {
 		return f.failed(op, name, change())
 	}
