@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -129,11 +130,11 @@ func seen(ctx context.Context, h *stage.Host) (n int, err error) {
 		if err != nil {
 			return n, err
 		}
-		ours, err := shows(ctx, h.Nginx.Address, c.Names[0], pair.Certificate[0])
+		leaf, err := shown(ctx, h.Nginx.Address, c.Names[0])
 		if err != nil {
 			return n, err
 		}
-		if ours {
+		if bytes.Equal(leaf, pair.Certificate[0]) {
 			n++
 		}
 	}
