@@ -8,7 +8,7 @@ import (
 const (
 	// gathering is how long a run that could begin at once waits for calls that
 	// arrive together with the first.
-	gathering = 50 * time.Millisecond
+	gathering = 20 * time.Millisecond
 	// maxBatch bounds what one run serves, in bytes of names: the kernel takes
 	// no longer string than 128 KiB into an environment (MAX_ARG_STRLEN).
 	maxBatch = 64 << 10
