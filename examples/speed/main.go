@@ -42,7 +42,7 @@ var parts = []struct {
 func main() {
 	only := flag.String("parts", "reload,burst", "what to measure: reload (one renewal beside nginx's own time), burst (many together, without load and under it)")
 	sites := flag.String("sites", "1,1000,5000", "part reload: how many server blocks nginx has")
-	during := flag.Duration("during", 2*time.Minute, "part reload: how long to measure each of them")
+	during := flag.Duration("during", time.Minute, "part reload: how long to measure each of them")
 	certs := flag.Int("certs", 1000, "part burst: how many certificates")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

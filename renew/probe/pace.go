@@ -6,9 +6,9 @@ import (
 )
 
 // The pause between two looks is a part of the time that has passed: what took
-// long to come is noticed later by that part at most. Where several names wait for
-// one address, each waits as many times longer, so that together they ask no more
-// than one; but none longer than the time that has passed.
+// long to come is noticed later by that part at most. Where an address is asked
+// for several names, each waits as many times longer, so that together they ask no
+// more than one; but none longer than the time that has passed.
 const (
 	share        = 20                    // one part in so many, for one name alone
 	firstPause   = 10 * time.Millisecond // for one name alone

@@ -53,16 +53,26 @@ func TestNewsEndThePausesOfTheOthersOnce(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsForAnAddressIsCountedUntilHeDoesNot(t *testing.T) {
-	p, q := &Prober{}, question{endpoint: renew.Endpoint{Protocol: "tls"}, at: target{"tcp", "a:443"}}
-	if n := p.await(q.at, 1); n != 1 {
-		t.Errorf("the first is one of %d", n)
-	}
+func TestTheNamesAnAddressIsAskedForAreCountedUntilTheyAreProved(t *testing.T) {
+	a := newAuthority(t)
+	names := []string{"www.example.com", "example.com"}
+	address, _ := serve(t, "127.0.0.1:0", with(a.issue(t, soon(), names...)))
+	p := &Prober{}
+	at := target{"tcp", address}
 	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.Prove(ctx, renew.Endpoint{Address: address}, names, 1, want(a.issue(t, soon(), names...)), time.Hour)
+	}()
+	for end := time.Now().Add(patient); p.crowd(at, 0) != 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d names, want 2", p.crowd(at, 0))
+		}
+	}
 	cancel()
-	pace := newPace()
-	p.pause(ctx, q, &pace, time.Now().Add(time.Hour))
-	if n := p.await(q.at, -1); n != 0 || len(p.waiting) != 0 {
-		t.Errorf("in the end %d wait: %v", n, p.waiting)
+	<-ended
+	if n := p.crowd(at, 0); n != 0 || len(p.asked) != 0 {
+		t.Errorf("in the end %d: %v", n, p.asked)
 	}
 }

@@ -40,8 +40,8 @@ type Prober struct {
 
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
 
-	mu      sync.Mutex     // guards what follows
-	waiting map[target]int // how many names wait for an address to show them something else
+	mu    sync.Mutex     // guards what follows
+	asked map[target]int // for how many names an address is asked at the moment
 }
 
 // Want identifies the version that is looked for.
@@ -134,6 +134,8 @@ func (p *Prober) endpointAddrs(ctx context.Context, ep renew.Endpoint, until tim
 // it asks and none while it pauses, so that names which fail do not keep the
 // others from being asked at all.
 func (p *Prober) watch(ctx context.Context, at *host, q question, want Want, until time.Time) verdict {
+	p.crowd(q.at, 1)
+	defer p.crowd(q.at, -1)
 	pace := newPace()
 	pace.news = at.news
 	for {
@@ -150,24 +152,24 @@ func (p *Prober) watch(ctx context.Context, at *host, q question, want Want, unt
 
 // pause waits until q is to be asked again.
 func (p *Prober) pause(ctx context.Context, q question, pace *pace, until time.Time) bool {
-	n := p.await(q.at, 1)
-	defer p.await(q.at, -1)
+	n := p.crowd(q.at, 0)
 	if talks(q.endpoint) {
 		n = share // as slow as many: mail servers count connections
 	}
 	return pace.wait(ctx, until, n)
 }
 
-// await counts who waits for an address, in all proofs that are under way.
-func (p *Prober) await(at target, more int) int {
+// crowd counts the names that an address is asked for, in all proofs that are
+// under way, after more have come or gone.
+func (p *Prober) crowd(at target, more int) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.waiting == nil {
-		p.waiting = make(map[target]int)
+	if p.asked == nil {
+		p.asked = make(map[target]int)
 	}
-	n := p.waiting[at] + more
-	if p.waiting[at] = n; n == 0 {
-		delete(p.waiting, at)
+	n := p.asked[at] + more
+	if p.asked[at] = n; n == 0 {
+		delete(p.asked, at)
 	}
 	return n
 }
@@ -193,10 +195,10 @@ func (p *Prober) round(ctx context.Context, at *host, q question, want Want) (v 
 }
 
 // closer is more handshakes after those that were enough, until there is no
-// patience left. They are made at the same time where slots are free, which
-// also spreads them over the workers of a server: of one connection after the
-// other the same idle worker may get all. It returns the first that does not
-// show what is wanted, or v.
+// patience left. Where the address is asked for little else they are made at the
+// same time. That also spreads them over the workers of a server: of one
+// connection after the other the same idle worker may get all. It returns the
+// first that does not show what is wanted, or v.
 func (p *Prober) closer(ctx context.Context, at *host, q question, want Want, v verdict, more int) verdict {
 	var (
 		left   atomic.Int64
@@ -212,7 +214,7 @@ func (p *Prober) closer(ctx context.Context, at *host, q question, want Want, v 
 			}
 		}
 	}
-	for range min(more, parallel) - 1 {
+	for range min(more, parallel/max(1, p.crowd(q.at, 0))) - 1 {
 		select {
 		case at.slots <- struct{}{}:
 			asking.Go(func() {
