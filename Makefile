@@ -95,11 +95,15 @@ faults: ## every fault of a CA, 5,300 lying certificates, 500 revoked at once, w
 	go test -count=1 -v -run 'AlteredAdvice' ./renew/issue | grep -v '^=== '
 	go test -count=1 -v -run 'HalfOfTheCertificates' ./cmd/certvigil -args -ari.certs=1000 | grep -v '^=== '
 
+# What examples/speed is told: make bench SPEED='-parts=reload -sites=5000'
+SPEED ?=
+
 .PHONY: bench
 bench: ## speed and memory, measured, never asserted
-	packaging/deps.sh
+	packaging/deps.sh nginx wrk
 	go test -run '^$$' -bench . -benchmem $(ARGS) ./...
 	go run ./examples/idle
+	go run ./examples/speed $(SPEED)
 
 .PHONY: deb
 deb: ## dist/certvigil_VERSION_ARCH.deb

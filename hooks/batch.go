@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// patience is how many times the quiet time a caller waits at most before
-	// its run begins.
-	patience = 5
+	// gathering is how long a run that could begin at once waits for calls that
+	// arrive together with the first.
+	gathering = 20 * time.Millisecond
 	// maxBatch bounds what one run serves, in bytes of names: the kernel takes
 	// no longer string than 128 KiB into an environment (MAX_ARG_STRLEN).
 	maxBatch = 64 << 10
@@ -20,19 +20,22 @@ const mostAtOnce = 8
 // line is where the batches of all hooks queue up that do the same.
 type line struct {
 	turn chan struct{} // capacity 1; held by the batch that runs, so that runs never overlap
-	open *batch        // the one that still takes arrivals, or nil
+
+	// Guarded by Runner.mu.
+	open  *batch    // the one that still takes arrivals, or nil
+	began time.Time // when the last run did
 }
 
 // batch is one run and all who wait for it. Guarded by Runner.mu;
 // result and err are written before done is closed and read after.
 type batch struct {
-	hook   Hook // as the latest arrival has it, with the longest timeout of all
-	seats  []*seat
-	size   int       // of the events, against maxBatch
-	begin  time.Time // when it is to run, unless somebody else arrives before
-	latest time.Time // when it is to run whoever arrives
+	hook    Hook // as the latest arrival has it, with the longest timeout of all
+	seats   []*seat
+	size    int           // of the events, against maxBatch
+	spacing time.Duration // from the start of the run before: the shortest that a caller asked for
+	ready   time.Time     // when those are there who arrived together
 
-	moved  chan struct{} // capacity 1: begin or latest has changed
+	moved  chan struct{} // capacity 1: spacing or ready has changed
 	cancel context.CancelFunc
 	done   chan struct{}
 	result Result
@@ -47,7 +50,7 @@ type seat struct {
 
 // join finds the batch that ev is to be in, or opens one. It never joins a run
 // that has begun: the server may have read its files before ev's were there.
-func (r *Runner) join(ctx context.Context, h Hook, ev Event, quiet time.Duration) (*batch, *seat, error) {
+func (r *Runner) join(ctx context.Context, h Hook, ev Event, spacing time.Duration) (*batch, *seat, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -63,13 +66,13 @@ func (r *Runner) join(ctx context.Context, h Hook, ev Event, quiet time.Duration
 	if h.Each || b == nil || b.size+ev.size() > maxBatch {
 		b = r.openBatch(ctx, l)
 		if h.Each {
-			quiet = 0
+			spacing = 0
 		} else {
 			l.open = b
 		}
 	}
 	s := &seat{event: ev}
-	b.arrive(h, s, quiet)
+	b.arrive(h, s, spacing)
 	return b, s, nil
 }
 
@@ -85,17 +88,20 @@ func (r *Runner) openBatch(ctx context.Context, l *line) *batch {
 	return b
 }
 
-// arrive adds a caller. Nobody waits longer than patience times his own quiet.
-func (b *batch) arrive(h Hook, s *seat, quiet time.Duration) {
-	now := time.Now()
+// arrive adds a caller. One in a hurry hurries the others.
+func (b *batch) arrive(h Hook, s *seat, spacing time.Duration) {
+	ready := time.Now().Add(min(gathering, spacing))
+	if len(b.seats) == 0 {
+		b.spacing, b.ready = spacing, ready
+	}
+	b.spacing = min(b.spacing, spacing)
+	if ready.Before(b.ready) {
+		b.ready = ready
+	}
 	h.Timeout = max(h.limit(), b.hook.Timeout)
 	b.hook = h
 	b.seats = append(b.seats, s)
 	b.size += s.event.size()
-	b.begin = now.Add(quiet)
-	if limit := now.Add(patience * quiet); b.latest.IsZero() || limit.Before(b.latest) {
-		b.latest = limit
-	}
 	select {
 	case b.moved <- struct{}{}:
 	default:
@@ -132,13 +138,13 @@ func (r *Runner) serve(ctx context.Context, l *line, b *batch) {
 		}
 	})
 
-	// The turn first: who waits for company or for his turn takes nobody's place.
+	// The turn first: who waits for it, or for the spacing, takes nobody's place.
 	if !acquire(ctx, l.turn) {
 		b.err = context.Cause(ctx)
 		return
 	}
 	defer func() { <-l.turn }()
-	r.await(ctx, b)
+	r.await(ctx, l, b)
 	if !acquire(ctx, r.places) {
 		b.err = context.Cause(ctx)
 		return
@@ -146,9 +152,11 @@ func (r *Runner) serve(ctx context.Context, l *line, b *batch) {
 	defer func() { <-r.places }()
 	r.mu.Lock()
 	events, hook, callers := b.seal(l)
+	if b.err = context.Cause(ctx); b.err == nil {
+		l.began = time.Now()
+	}
 	r.mu.Unlock()
-	if err := context.Cause(ctx); err != nil {
-		b.err = err
+	if b.err != nil {
 		return
 	}
 	b.result, b.err = r.execute(ctx, hook, events)
@@ -164,16 +172,12 @@ func acquire(ctx context.Context, place chan<- struct{}) bool {
 	}
 }
 
-// await returns when nobody else is to be expected in the batch, or ctx ends.
-func (r *Runner) await(ctx context.Context, b *batch) {
+// await returns when the batch may run, or ctx ends.
+func (r *Runner) await(ctx context.Context, l *line, b *batch) {
 	for {
 		r.mu.Lock()
-		begin := b.begin
-		if b.latest.Before(begin) {
-			begin = b.latest
-		}
+		wait := max(time.Until(b.ready), time.Until(l.began.Add(b.spacing)))
 		r.mu.Unlock()
-		wait := time.Until(begin)
 		if wait <= 0 || ctx.Err() != nil {
 			return
 		}

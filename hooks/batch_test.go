@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -20,10 +22,10 @@ type answer struct {
 }
 
 // ask calls Run and delivers its answer.
-func ask(ctx context.Context, r *Runner, h Hook, cert string, quiet time.Duration) <-chan answer {
+func ask(ctx context.Context, r *Runner, h Hook, cert string, spacing time.Duration) <-chan answer {
 	got := make(chan answer, 1)
 	go func() {
-		res, err := r.Run(ctx, h, Event{Cert: cert, Names: []string{cert + ".example"}}, quiet)
+		res, err := r.Run(ctx, h, Event{Cert: cert, Names: []string{cert + ".example"}}, spacing)
 		got <- answer{res, err}
 	}()
 	return got
@@ -78,9 +80,18 @@ func waiting(r *Runner, name string) int {
 	return 0
 }
 
+// justRan makes r take h for one whose last run begins now, so that what is
+// asked for together shares the next.
+func justRan(r *Runner, h Hook) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines[h.action()] = &line{turn: make(chan struct{}, 1), began: time.Now()}
+}
+
 func TestCallsThatArriveTogetherRunOnce(t *testing.T) {
 	r, g := runner(t), gatedHook(t)
 	g.open(t)
+	justRan(r, g.Hook)
 	var asked []<-chan answer
 	var want []string
 	for i := range 20 {
@@ -103,6 +114,7 @@ func TestCallsThatArriveTogetherRunOnce(t *testing.T) {
 func TestAFailureIsToldToAllWhoSharedTheRun(t *testing.T) {
 	r := runner(t)
 	h := command(t, "exit 75")
+	justRan(r, h)
 	one, two := ask(t.Context(), r, h, "one", time.Second), ask(t.Context(), r, h, "two", time.Second)
 	for _, from := range []<-chan answer{one, two} {
 		if a := take(t, from); !fault(t, a.err).Temporary || !a.res.Shared {
@@ -134,29 +146,96 @@ func TestACallDuringARunJoinsTheNext(t *testing.T) {
 	}
 }
 
-func TestARunBeginsAtFiveTimesTheQuietTimeHoweverManyArrive(t *testing.T) {
+func TestAHookThatHasNotRunLatelyRunsAtOnce(t *testing.T) {
 	r, g := runner(t), gatedHook(t)
 	g.open(t)
-	const quiet = 100 * time.Millisecond
-	first := ask(t.Context(), r, g.Hook, "first", quiet)
-	ctx, cancel := context.WithCancel(t.Context())
-	var others sync.WaitGroup
-	defer others.Wait()
+	if a := take(t, ask(t.Context(), r, g.Hook, "first", time.Hour)); a.err != nil {
+		t.Error(a.err)
+	}
+}
+
+func TestRunsBeginASpacingApartHoweverManyArrive(t *testing.T) {
+	r, h := runner(t), Hook{Name: "nginx"}
+	log := filepath.Join(t.TempDir(), "log")
+	h.Reload.Command = sh(t, `date +%s%N >> "$1"; sleep 0.1`, log)
+	const spacing = 500 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), 4*spacing)
 	defer cancel()
-	tick := time.NewTicker(quiet / 5)
-	defer tick.Stop()
-	for end := time.Now().Add(deadline); time.Now().Before(end); <-tick.C {
-		others.Go(func() { _, _ = r.Run(ctx, g.Hook, Event{Cert: "other"}, quiet) })
-		select {
-		case a := <-first:
-			if a.err != nil || !a.res.Shared {
-				t.Errorf("got %+v", a)
-			}
-			return
-		default:
+	var all sync.WaitGroup
+	for tick := time.NewTicker(spacing / 25); ctx.Err() == nil; <-tick.C {
+		all.Go(func() { _, _ = r.Run(ctx, h, Event{Cert: "www"}, spacing) })
+	}
+	all.Wait()
+	text, _ := os.ReadFile(log)
+	began := strings.Fields(string(text))
+	if len(began) < 2 || len(began) > 5 {
+		t.Errorf("%d runs", len(began))
+	}
+	for i := 1; i < len(began); i++ {
+		// A shell takes its time to say when it began, once more and once less.
+		if gap := nanoseconds(t, began[i]) - nanoseconds(t, began[i-1]); gap < spacing/2 {
+			t.Errorf("run %d begins %s after the one before", i, gap)
 		}
 	}
-	t.Error("the arrivals kept the run back")
+}
+
+func nanoseconds(t *testing.T, text string) time.Duration {
+	t.Helper()
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(n)
+}
+
+func TestOneInAHurryHurriesTheOthers(t *testing.T) {
+	r, g := runner(t), gatedHook(t)
+	g.open(t)
+	justRan(r, g.Hook)
+	patient := ask(t.Context(), r, g.Hook, "patient", time.Hour)
+	until(t, "it waits", func() bool { return waiting(r, "nginx") == 1 })
+	urgent := ask(t.Context(), r, g.Hook, "urgent", 0)
+	for _, from := range []<-chan answer{patient, urgent} {
+		if a := take(t, from); a.err != nil || !a.res.Shared {
+			t.Errorf("got %+v", a)
+		}
+	}
+}
+
+// TestWhenABatchMayRun waits for nothing but what is asked for, to the nanosecond.
+func TestWhenABatchMayRun(t *testing.T) {
+	const spacing = 5 * time.Second
+	for _, tt := range []struct {
+		name     string
+		ran      time.Duration // so long ago; 0: never
+		spacings []time.Duration
+		want     time.Duration
+	}{
+		{"never ran", 0, []time.Duration{spacing}, gathering},
+		{"ran long ago", time.Hour, []time.Duration{spacing, spacing}, gathering},
+		{"ran just now", time.Nanosecond, []time.Duration{spacing}, spacing - time.Nanosecond},
+		{"ran a spacing ago", spacing, []time.Duration{spacing}, gathering},
+		{"ran nearly a spacing ago", spacing - time.Millisecond, []time.Duration{spacing}, gathering},
+		{"the shortest counts", time.Second, []time.Duration{spacing, 2 * time.Second, spacing}, time.Second},
+		{"a spacing shorter than the gathering", 0, []time.Duration{time.Millisecond}, time.Millisecond},
+		{"none", time.Nanosecond, []time.Duration{spacing, 0}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began, l, b := time.Now(), &line{}, &batch{moved: make(chan struct{}, 1)}
+				if tt.ran > 0 {
+					l.began = began.Add(-tt.ran)
+				}
+				for _, s := range tt.spacings {
+					b.arrive(Hook{}, &seat{}, s)
+				}
+				new(Runner).await(t.Context(), l, b)
+				if took := time.Since(began); took != tt.want {
+					t.Errorf("after %s, want %s", took, tt.want)
+				}
+			})
+		})
+	}
 }
 
 func TestEachGetsARunOfItsOwnAndTheyDoNotOverlap(t *testing.T) {
@@ -197,6 +276,7 @@ func TestDifferentHooksRunAtTheSameTime(t *testing.T) {
 
 func TestACallerWhoLeavesDoesNotEndTheRunOfTheOthers(t *testing.T) {
 	r, g := runner(t), gatedHook(t)
+	justRan(r, g.Hook)
 	ctx, cancel := context.WithCancel(t.Context())
 	leaves, stays := ask(ctx, r, g.Hook, "leaves", time.Second), ask(t.Context(), r, g.Hook, "stays", time.Second)
 	until(t, "the run begins", func() bool { return len(g.lines()) == 2 })
@@ -213,6 +293,7 @@ func TestACallerWhoLeavesDoesNotEndTheRunOfTheOthers(t *testing.T) {
 func TestACallerWhoLeavesBeforeTheRunIsNotServedByIt(t *testing.T) {
 	r, g := runner(t), gatedHook(t)
 	g.open(t)
+	justRan(r, g.Hook)
 	ctx, cancel := context.WithCancel(t.Context())
 	leaves, stays := ask(ctx, r, g.Hook, "leaves", time.Second), ask(t.Context(), r, g.Hook, "stays", time.Second)
 	until(t, "both wait", func() bool { return waiting(r, "nginx") == 2 })
@@ -225,6 +306,7 @@ func TestACallerWhoLeavesBeforeTheRunIsNotServedByIt(t *testing.T) {
 
 func TestWhenAllCallersHaveLeftTheRunIsEnded(t *testing.T) {
 	r, g := runner(t), gatedHook(t)
+	justRan(r, g.Hook)
 	ctx, cancel := context.WithCancel(t.Context())
 	one, two := ask(ctx, r, g.Hook, "one", time.Second), ask(ctx, r, g.Hook, "two", time.Second)
 	until(t, "the run begins", func() bool { return len(g.lines()) == 2 })
@@ -243,6 +325,7 @@ func TestWhenAllCallersHaveLeftTheRunIsEnded(t *testing.T) {
 func TestTheLastCallerWhoLeavesAWaitingBatchTakesItAlong(t *testing.T) {
 	r, g := runner(t), gatedHook(t)
 	g.open(t)
+	justRan(r, g.Hook)
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := ask(ctx, r, g.Hook, "gone", time.Hour)
 	until(t, "it waits", func() bool { return waiting(r, "nginx") == 1 })
@@ -285,6 +368,7 @@ func TestOneCertificateAskingTwiceIsServedOnceWithItsLatestEvent(t *testing.T) {
 func TestABatchTakesNoMoreThanFitsIntoAnEnvironment(t *testing.T) {
 	r, g := runner(t), gatedHook(t)
 	g.open(t)
+	justRan(r, g.Hook)
 	var asked []<-chan answer
 	for i := range 8 {
 		got := make(chan answer, 1)

@@ -51,12 +51,14 @@
 //
 // # One run for several certificates
 //
-// Certificates that change together share one run: a run starts when nothing
-// has asked for it during the quiet time, or at five times that after the
-// first request. A certificate that asks while its hook is running gets another run
-// afterwards, because the server may have read its files already. With
-// [Hook.Each] every certificate has a run of its own. Hooks that do the same,
-// whatever they are called, share runs as one hook does. Runs of one hook never
-// overlap, and of all hooks no more than eight run at once. A run serves no more certificates than fit into its environment
-// (64 KiB of names); the others follow in the next.
+// Certificates that change together share one run. A hook that has not run for
+// the spacing, five seconds unless certificates are short-lived, runs at once,
+// for all that ask within 20 ms; otherwise it runs when its last run began that
+// long ago, once for all that have asked by then. A certificate that asks while
+// its hook is running gets another run afterwards, because the server may have
+// read its files already. With [Hook.Each] every certificate has a run of its
+// own, and there is no spacing. Hooks that do the same, whatever they are called,
+// share runs as one hook does. Runs of one hook never overlap, and of all hooks
+// no more than eight run at once. A run serves no more certificates than fit into
+// its environment (64 KiB of names); the others follow in the next.
 package hooks

@@ -60,15 +60,15 @@ func New(log *slog.Logger) *Runner {
 }
 
 // Run has the hook run for ev, perhaps together with other events of the same
-// hook: it waits until nobody has asked for the hook during quiet, at most five
-// times that. The error is an [*Error] where the hook itself failed, and wraps
+// hook: where the last run of the hook began less than spacing ago, it waits for
+// that. The error is an [*Error] where the hook itself failed, and wraps
 // the context's cause where ctx ended first; the run then goes on for those who
 // shared it, and is ended when there is nobody left.
-func (r *Runner) Run(ctx context.Context, h Hook, ev Event, quiet time.Duration) (Result, error) {
+func (r *Runner) Run(ctx context.Context, h Hook, ev Event, spacing time.Duration) (Result, error) {
 	if ctx.Err() != nil {
 		return Result{}, fmt.Errorf("running hook %s: %w", h.Name, context.Cause(ctx))
 	}
-	b, seat, err := r.join(ctx, h, ev, quiet)
+	b, seat, err := r.join(ctx, h, ev, spacing)
 	if err != nil {
 		return Result{}, fmt.Errorf("running hook %s: %w", h.Name, err)
 	}

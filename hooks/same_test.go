@@ -19,6 +19,7 @@ func TestHooksThatDoTheSameShareARun(t *testing.T) {
 	if !g.Hook.Same(other) || g.Hook.Same(tested) {
 		t.Fatal("hooks are the same by what they do: the test and the reload")
 	}
+	justRan(r, g.Hook)
 	one, two := ask(t.Context(), r, g.Hook, "one", time.Second), ask(t.Context(), r, other, "two", time.Second)
 	for _, from := range []<-chan answer{one, two} {
 		a := take(t, from)
@@ -40,6 +41,7 @@ func TestAFailureOfOneRunIsEachHooksOwn(t *testing.T) {
 	h := command(t, "echo broken; exit 1")
 	other := h
 	other.Name = "mail"
+	justRan(r, h)
 	one, two := ask(t.Context(), r, h, "one", time.Second), ask(t.Context(), r, other, "two", time.Second)
 	for name, from := range map[string]<-chan answer{"nginx": one, "mail": two} {
 		a := take(t, from)
@@ -53,6 +55,7 @@ func TestOneRunForSeveralHooksHasTheLongestTimeout(t *testing.T) {
 	r, g := runner(t), gatedHook(t)
 	short := g.Hook
 	short.Name, short.Timeout = "short", 100*time.Millisecond
+	justRan(r, g.Hook)
 	long := ask(t.Context(), r, g.Hook, "long", time.Second)
 	until(t, "it waits", func() bool { return waiting(r, "nginx") == 1 })
 	brief := ask(t.Context(), r, short, "brief", time.Second)

@@ -28,7 +28,7 @@ package_of() { # COMMAND: the Debian package that brings it
 	gcc) echo gcc libc6-dev ;;
 	unshare | setpriv | nsenter) echo util-linux ;;
 	systemd-analyze) echo systemd ;;
-	nginx | haproxy | mmdebstrap | shellcheck | git | openssl | postfix | slapd | vsftpd | prosody) echo "$1" ;;
+	nginx | haproxy | wrk | mmdebstrap | shellcheck | git | openssl | postfix | slapd | vsftpd | prosody) echo "$1" ;;
 	imap-login | pop3-login | lmtp | managesieve-login) # of Dovecot
 		name=${1%-login}
 		echo "dovecot-${name}d"

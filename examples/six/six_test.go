@@ -20,8 +20,8 @@ import (
 )
 
 // patience only ends a test that has failed. A round takes about a minute: the
-// agent waits ten seconds for each endpoint that shows the wrong certificate, and
-// hooks that are run again are collected for two seconds each.
+// agent waits ten seconds for an endpoint that shows the wrong certificate, and
+// runs hooks again half a minute later.
 const patience = 5 * time.Minute
 
 // seat is a server, and what stands for it in certvigil.hcl.

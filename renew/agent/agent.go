@@ -52,7 +52,7 @@ type Prober interface {
 
 // Runner runs an operator's hook, once for several certificates where it can.
 type Runner interface {
-	Run(ctx context.Context, h hooks.Hook, e hooks.Event, quiet time.Duration) (hooks.Result, error)
+	Run(ctx context.Context, h hooks.Hook, e hooks.Event, spacing time.Duration) (hooks.Result, error)
 }
 
 // Lists looks at revocation lists.

@@ -10,23 +10,23 @@ import (
 	"github.com/certvigil/certvigil/renew"
 )
 
-// Hooks of certificates that change together run once: a reload waits until
-// nothing joined it for this long. It shrinks with the lifetime, and with what
-// is left of the certificate that is still served.
+// Hooks of certificates that change together run once: this is the least time
+// from the start of one run to that of the next. It shrinks with the lifetime,
+// and with what is left of the certificate that is still served.
 const (
-	quietTime    = 2 * time.Second
-	quietPortion = 60
-	endPortion   = 20
+	hookSpacing    = 5 * time.Second
+	spacingPortion = 60
+	endPortion     = 20
 )
 
-func (j *job) quiet() time.Duration {
-	quiet := min(quietTime, j.facts.Held.Lifetime()/quietPortion)
+func (j *job) spacing() time.Duration {
+	spacing := min(hookSpacing, j.facts.Held.Lifetime()/spacingPortion)
 	for _, p := range j.facts.Journal.Proofs {
 		if !p.NotAfter.IsZero() {
-			quiet = min(quiet, max(0, p.NotAfter.Sub(j.clock())/endPortion))
+			spacing = min(spacing, max(0, p.NotAfter.Sub(j.clock())/endPortion))
 		}
 	}
-	return quiet
+	return spacing
 }
 
 // deploy runs the hooks that are due, one after the other; one that fails does
@@ -101,7 +101,7 @@ func (j *job) run(ctx context.Context, name string, event hooks.Event, done *[]d
 			return d.res, d.err
 		}
 	}
-	res, err := j.parts.Runner.Run(ctx, h, event, j.quiet())
+	res, err := j.parts.Runner.Run(ctx, h, event, j.spacing())
 	*done = append(*done, deployed{h, res, err})
 	return res, err
 }

@@ -34,14 +34,14 @@ type notes struct {
 	runs []run
 }
 
-func (n *notes) Run(ctx context.Context, h hooks.Hook, e hooks.Event, quiet time.Duration) (hooks.Result, error) {
+func (n *notes) Run(ctx context.Context, h hooks.Hook, e hooks.Event, spacing time.Duration) (hooks.Result, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.runs = append(n.runs, run{h.Name, e, time.Now()})
 	if err := n.fails[h.Name]; err != nil || h.Name != "nginx" {
 		return hooks.Result{Reload: time.Millisecond}, err
 	}
-	return n.host.Run(ctx, h, e, quiet)
+	return n.host.Run(ctx, h, e, spacing)
 }
 
 // of lists when a hook ran.

@@ -235,21 +235,21 @@ func TestAFullDiskIsSaid(t *testing.T) {
 	})
 }
 
-// TestACertificateAboutToEndWaitsForNoCompany: the hook of a pair that replaces
-// one with seconds left is not kept for others to join.
-func TestACertificateAboutToEndWaitsForNoCompany(t *testing.T) {
+// TestACertificateAboutToEndWaitsForNoSpacing: the hook of a pair that replaces
+// one with seconds left runs, however lately it ran.
+func TestACertificateAboutToEndWaitsForNoSpacing(t *testing.T) {
 	c := configOf("www").Certs[0]
 	f := servedFacts(c)
 	j := job{parts: &Parts{Drive: Drive{}.orReal()}, now: t0, began: time.Now(), cert: c, facts: f}
-	if q := j.quiet(); q != quietTime {
+	if q := j.spacing(); q != hookSpacing {
 		t.Errorf("%s with nothing known to be served", q)
 	}
 	j.facts.Journal.Proofs[0].NotAfter = t0.Add(6 * time.Second)
-	if q := j.quiet(); q > 300*time.Millisecond {
+	if q := j.spacing(); q > 300*time.Millisecond {
 		t.Errorf("%s with six seconds left", q)
 	}
 	j.facts.Journal.Proofs[0].NotAfter = t0.Add(-time.Second)
-	if q := j.quiet(); q != 0 {
+	if q := j.spacing(); q != 0 {
 		t.Errorf("%s with nothing left", q)
 	}
 }

@@ -52,8 +52,8 @@ func (a *Agent) lane(k line) *lane {
 func (l *lane) full() bool { return l.running >= limit(l.do) }
 
 // limit is how many of one kind are under way at once. A deploy step mostly
-// waits for company, so that one reload serves many certificates: it is only
-// bounded so that a burst has an end. ARI is asked by few at a time: CAs
+// waits for its hook to be run again, so that one reload serves many: it is
+// only bounded so that a burst has an end. ARI is asked by few at a time: CAs
 // throttle it.
 func limit(do renew.Do) int {
 	switch do {

@@ -20,7 +20,8 @@ import (
 var errHook = errors.New("nginx: [emerg] no")
 
 // patient is a host on which things take time: proofs as long as they may while a
-// server shows something else, hooks until nobody joins them.
+// server shows something else. A hook that is tried again has not run for long, and
+// waits for no spacing.
 type patient struct{ *host }
 
 func (p patient) Prove(ctx context.Context, e renew.Endpoint, names []string, version int, want probe.Want, patience time.Duration) []renew.Proof {
@@ -34,9 +35,8 @@ func (p patient) Prove(ctx context.Context, e renew.Endpoint, names []string, ve
 	}
 }
 
-func (p patient) Run(ctx context.Context, h hooks.Hook, e hooks.Event, quiet time.Duration) (hooks.Result, error) {
-	time.Sleep(quiet)
-	res, err := p.host.Run(ctx, h, e, quiet)
+func (p patient) Run(ctx context.Context, h hooks.Hook, e hooks.Event, spacing time.Duration) (hooks.Result, error) {
+	res, err := p.host.Run(ctx, h, e, spacing)
 	time.Sleep(time.Second) // it takes its time to return
 	return res, err
 }

@@ -158,12 +158,7 @@ func (j *job) patience() time.Duration {
 func (j *job) verify(ctx context.Context) {
 	want := probe.WantOf(j.facts.Held)
 	want.Closely = j.step.Reason != renew.ProofDue
-	var proofs []renew.Proof
-	until := j.clock().Add(j.patience()) // of all endpoints: it is the time since the reload that counts
-	for _, e := range renew.Endpoints(&j.cert, &j.facts) {
-		left := max(0, until.Sub(j.clock()))
-		proofs = append(proofs, j.parts.Prober.Prove(ctx, e, e.NamesOr(j.cert.Names), j.facts.Live, want, left)...)
-	}
+	proofs := j.prove(ctx, want)
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return
 	}

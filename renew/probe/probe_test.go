@@ -242,10 +242,11 @@ func TestAfterAReloadMoreThanFiveInARowHaveToBeNew(t *testing.T) {
 		names        []string
 		closely      bool
 		want         int64 // handshakes
+		more         int64 // that may have been on their way when one was old
 	}{
-		{"not after a reload", fifty + "on", names[:1], false, InARow},
-		{"after one", fifty + "on", names[:1], true, 50 + 1 + closely},
-		{"two names share it", "n", names, true, closely},
+		{"not after a reload", fifty + "on", names[:1], false, InARow, 0},
+		{"after one", fifty + "on", names[:1], true, 50 + 1 + closely, closely - 51},
+		{"two names share it", "n", names, true, closely, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			address, handshakes := serve(t, "127.0.0.1:0", alternating(old, fresh, tt.script))
@@ -256,8 +257,8 @@ func TestAfterAReloadMoreThanFiveInARowHaveToBeNew(t *testing.T) {
 					t.Errorf("got %+v", got)
 				}
 			}
-			if n := handshakes.Load(); n != tt.want {
-				t.Errorf("%d handshakes, want %d", n, tt.want)
+			if n := handshakes.Load(); n < tt.want || n > tt.want+tt.more {
+				t.Errorf("%d handshakes, want %d, and %d more at most", n, tt.want, tt.more)
 			}
 		})
 	}

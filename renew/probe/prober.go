@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
@@ -33,9 +34,7 @@ const (
 	dialogueTimeout = 15 * time.Second // where something is said before: Postfix's postscreen alone waits 6 s
 	parallel        = 8                // handshakes at once with one address
 	fewer           = 2                // of those with a dialogue before: mail servers count connections
-	firstPause      = 50 * time.Millisecond
-	longestPause    = time.Second
-	silence         = time.Second // how long an address that did not answer is taken to be silent
+	silence         = time.Second      // how long an address that did not answer is taken to be silent
 )
 
 // Prober makes handshakes. The zero value is usable.
@@ -45,6 +44,9 @@ type Prober struct {
 	Rounds  int            // how many handshakes in a row Prove asks for; zero means InARow
 
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
+
+	mu    sync.Mutex     // guards what follows
+	asked map[target]int // for how many names an address is asked at the moment
 }
 
 // Want identifies the version that is looked for.
@@ -92,7 +94,7 @@ func (p *Prober) Prove(ctx context.Context, ep renew.Endpoint, names []string, v
 	}
 	if err == nil {
 		for j, addr := range addrs {
-			at := &host{slots: make(chan struct{}, slots(ep)), until: until}
+			at := &host{slots: make(chan struct{}, slots(ep)), until: until, news: make(chan struct{})}
 			if want.Closely {
 				at.more = (inAll(ep) + len(names) - 1) / len(names)
 			}
@@ -120,13 +122,13 @@ func (p *Prober) endpointAddrs(ctx context.Context, ep renew.Endpoint, until tim
 	if err := known(ep.Protocol); err != nil {
 		return nil, err
 	}
-	var pause backoff
+	pace := newPace()
 	for {
 		addrs, err := p.resolve(ctx, ep)
 		if err == nil {
 			return addrs, nil
 		}
-		if _, dns := errors.AsType[*net.DNSError](err); !dns || !pause.wait(ctx, until) {
+		if _, dns := errors.AsType[*net.DNSError](err); !dns || !pace.wait(ctx, until, share) {
 			return nil, err
 		}
 	}
@@ -137,16 +139,44 @@ func (p *Prober) endpointAddrs(ctx context.Context, ep renew.Endpoint, until tim
 // it asks and none while it pauses, so that names which fail do not keep the
 // others from being asked at all.
 func (p *Prober) watch(ctx context.Context, at *host, q question, want Want, until time.Time) verdict {
-	var pause backoff
+	p.crowd(q.at, 1)
+	defer p.crowd(q.at, -1)
+	pace := newPace()
+	pace.news = at.news
 	for {
 		v, succeeded := p.round(ctx, at, q, want)
 		if succeeded {
-			pause = backoff{} // it has begun to change: look closely
+			pace.restart() // it has begun to change: look closely
+			at.tell()
 		}
-		if v.good(want) || !pause.wait(ctx, until) {
+		if v.good(want) || !p.pause(ctx, q, &pace, until) {
 			return v
 		}
 	}
+}
+
+// pause waits until q is to be asked again.
+func (p *Prober) pause(ctx context.Context, q question, pace *pace, until time.Time) bool {
+	n := p.crowd(q.at, 0)
+	if talks(q.endpoint) {
+		n = share // as slow as many: mail servers count connections
+	}
+	return pace.wait(ctx, until, n)
+}
+
+// crowd counts the names that an address is asked for, in all proofs that are
+// under way, after more have come or gone.
+func (p *Prober) crowd(at target, more int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked == nil {
+		p.asked = make(map[target]int)
+	}
+	n := p.asked[at] + more
+	if p.asked[at] = n; n == 0 {
+		delete(p.asked, at)
+	}
+	return n
 }
 
 // round is up to InARow handshakes, or p.Rounds, or more of a host that is looked
@@ -159,18 +189,63 @@ func (p *Prober) round(ctx context.Context, at *host, q question, want Want) (v 
 	case <-ctx.Done():
 		return verdict{err: context.Cause(ctx)}, false
 	}
-	for n := 0; n < cmp.Or(p.Rounds, InARow) || n < at.more && time.Now().Before(at.until); n++ {
-		if err := at.silent(); err != nil {
-			return verdict{err: err}, n > 0
-		}
-		v.shown, v.err = p.see(ctx, q, kindOf(want.KeyType))
-		at.note(v.err)
-		if !v.good(want) {
+	enough := cmp.Or(p.Rounds, InARow)
+	for n := range enough {
+		if v = p.once(ctx, at, q, want); !v.good(want) {
 			return v, n > 0
 		}
 		q.only = v.shown.only // it has two, and showed ours only to who takes no other
 	}
-	return v, true
+	return p.closer(ctx, at, q, want, v, at.more-enough), true
+}
+
+// closer is more handshakes after those that were enough, until there is no
+// patience left. Where the address is asked for little else they are made at the
+// same time. That also spreads them over the workers of a server: of one
+// connection after the other the same idle worker may get all. It returns the
+// first that does not show what is wanted, or v.
+func (p *Prober) closer(ctx context.Context, at *host, q question, want Want, v verdict, more int) verdict {
+	var (
+		left   atomic.Int64
+		failed = make(chan verdict, parallel)
+		asking sync.WaitGroup
+	)
+	left.Store(int64(more))
+	ask := func() {
+		for left.Add(-1) >= 0 && len(failed) == 0 && time.Now().Before(at.until) {
+			if v := p.once(ctx, at, q, want); !v.good(want) {
+				failed <- v
+				return
+			}
+		}
+	}
+	for range min(more, parallel/max(1, p.crowd(q.at, 0))) - 1 {
+		select {
+		case at.slots <- struct{}{}:
+			asking.Go(func() {
+				defer func() { <-at.slots }()
+				ask()
+			})
+		default:
+		}
+	}
+	ask()
+	asking.Wait()
+	select {
+	case v = <-failed:
+	default:
+	}
+	return v
+}
+
+// once makes one handshake, unless the address is known to be silent.
+func (p *Prober) once(ctx context.Context, at *host, q question, want Want) (v verdict) {
+	if err := at.silent(); err != nil {
+		return verdict{err: err}
+	}
+	v.shown, v.err = p.see(ctx, q, kindOf(want.KeyType))
+	at.note(v.err)
+	return v
 }
 
 func (p *Prober) timeout(e renew.Endpoint) time.Duration {
@@ -206,13 +281,25 @@ func slots(e renew.Endpoint) int {
 // host is one address in the course of one Prove.
 type host struct {
 	slots chan struct{}
-	more  int       // handshakes in a row, as long as there is time; zero for no more than enough
-	until time.Time // when patience is over
+	more  int           // handshakes in a row, as long as there is time; zero for no more than enough
+	until time.Time     // when patience is over
+	news  chan struct{} // closed once a name has shown what is wanted: the others will, too
 
 	mu       sync.Mutex // guards what follows
 	answered bool       // a handshake was answered there
 	since    time.Time  // when it last let one time out
 	err      error
+	told     bool // news is closed
+}
+
+// tell closes news.
+func (h *host) tell() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.told {
+		h.told = true
+		close(h.news)
+	}
 }
 
 // note keeps in mind that nothing answers there at all, so that a hundred names
@@ -237,24 +324,4 @@ func (h *host) silent() error {
 		return h.err
 	}
 	return nil
-}
-
-// backoff is the pause between two looks: 50 ms, doubling to 1 s.
-type backoff struct{ pause time.Duration }
-
-// wait pauses, and reports whether there is time for another look.
-func (b *backoff) wait(ctx context.Context, until time.Time) bool {
-	left := time.Until(until)
-	if left <= 0 || ctx.Err() != nil {
-		return false
-	}
-	b.pause = min(max(firstPause, 2*b.pause), longestPause)
-	timer := time.NewTimer(min(b.pause, left)) // the last look is at the very end
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

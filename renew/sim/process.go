@@ -18,6 +18,7 @@ type process struct {
 	dead    bool
 	fuse    int            // it is killed at its so many-th write from now; negative is never
 	elapsed time.Duration  // what the step under way has taken so far
+	ran     time.Duration  // when the last run of the hook began, or the next will
 	unnoted [cas]time.Time // until when a CA takes no order, where the disk would not take it
 }
 

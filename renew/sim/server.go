@@ -23,14 +23,19 @@ var (
 	errHung = errors.New("hook server: reload: ended by its timeout")
 )
 
-// Run is the operator's hook: it tests, then reloads the one server of the host.
-func (p *process) Run(_ context.Context, _ hooks.Hook, e hooks.Event, quiet time.Duration) (hooks.Result, error) {
+// Run is the operator's hook: it tests, then reloads the one server of the host,
+// at the pace that [hooks.Runner] keeps. Who asks before the next run begins is
+// served with it.
+func (p *process) Run(_ context.Context, _ hooks.Hook, e hooks.Event, spacing time.Duration) (hooks.Result, error) {
 	h := p.host
 	if p.dead {
 		return hooks.Result{}, errDead
 	}
 	c := h.find(e.Cert)
-	p.elapsed += quiet + reloadTime
+	if asked := h.now + p.elapsed; p.ran < asked {
+		p.ran = max(asked, p.ran+spacing)
+	}
+	p.elapsed = p.ran + reloadTime - h.now
 	switch {
 	case c.hookHangs > 0:
 		c.hookHangs--

@@ -1,0 +1,130 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/config"
+	"github.com/certvigil/certvigil/renew/probe"
+)
+
+// slow is a prober to whom each endpoint takes a second, the first ones longest,
+// and who notes how many it asks at once.
+type slow struct {
+	*host
+	breaks string // the address at which it panics
+
+	mu      sync.Mutex
+	asking  map[string]int
+	most    int
+	doubled bool // one address was asked twice at once
+}
+
+func (s *slow) Prove(ctx context.Context, e renew.Endpoint, names []string, version int, want probe.Want, patience time.Duration) []renew.Proof {
+	s.mu.Lock()
+	s.asking[e.Address]++
+	s.doubled = s.doubled || s.asking[e.Address] > 1
+	n := 0
+	for _, asking := range s.asking {
+		n += asking
+	}
+	s.most = max(s.most, n)
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.asking[e.Address]--
+		s.mu.Unlock()
+	}()
+	if e.Address == s.breaks {
+		panic("a defect")
+	}
+	if time.Sleep(time.Second); strings.HasSuffix(e.Address, ":0") {
+		time.Sleep(time.Second / 2)
+	}
+	return s.host.Prove(ctx, e, names, version, want, patience)
+}
+
+func (s *slow) agent(cfg *config.Config) *Agent {
+	s.asking = map[string]int{}
+	return New(Parts{Store: s.host, Prober: s, Runner: s.host, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, cfg, s.host)
+}
+
+// at gives the certificate www n endpoints.
+func at(n int) *config.Config {
+	cfg := configOf("www")
+	cfg.Certs[0].Endpoints = nil
+	for i := range n {
+		cfg.Certs[0].Endpoints = append(cfg.Certs[0].Endpoints, renew.Endpoint{Address: fmt.Sprintf("www:%d", i), Protocol: "tls"})
+	}
+	return cfg
+}
+
+func TestEndpointsAreProvedAtTheSameTimeAndToldInTheirOrder(t *testing.T) {
+	s := &slow{host: newHost(90 * day)}
+	cfg := at(8)
+	synctest.Test(t, func(t *testing.T) {
+		a := s.agent(cfg)
+		defer started(t, a)()
+		time.Sleep(1600 * time.Millisecond)
+		r := report(t, a, "www")
+		if r.Stage != renew.Served || s.most != 8 {
+			t.Errorf("after 1.6 s, %d at once: %s", s.most, r.Stage)
+		}
+		var addresses []string
+		for _, e := range r.Endpoints {
+			addresses = append(addresses, e.Address)
+		}
+		if !slices.IsSorted(addresses) || len(addresses) != 8 {
+			t.Errorf("in the order %q", addresses)
+		}
+	})
+}
+
+func TestNoMoreThanSoManyAddressesAreAskedAtOnce(t *testing.T) {
+	s := &slow{host: newHost(90 * day)}
+	synctest.Test(t, func(t *testing.T) {
+		a := s.agent(at(3 * mostAddresses))
+		defer started(t, a)()
+		time.Sleep(10 * time.Second)
+		if r := report(t, a, "www"); r.Stage != renew.Served || s.most != mostAddresses {
+			t.Errorf("%d at once: %s", s.most, r.Stage)
+		}
+	})
+}
+
+func TestEndpointsAtOneAddressAreAskedOneAfterTheOther(t *testing.T) {
+	s := &slow{host: newHost(90 * day)}
+	cfg := at(2)
+	again := cfg.Certs[0].Endpoints[0]
+	again.NoSNI = true
+	cfg.Certs[0].Endpoints = append(cfg.Certs[0].Endpoints, again)
+	synctest.Test(t, func(t *testing.T) {
+		a := s.agent(cfg)
+		defer started(t, a)()
+		time.Sleep(10 * time.Second)
+		if r := report(t, a, "www"); r.Stage != renew.Served || s.most != 2 || s.doubled {
+			t.Errorf("%d at once, one address twice: %v: %s", s.most, s.doubled, r.Stage)
+		}
+	})
+}
+
+func TestAPanicAtOneOfSeveralEndpointsIsTheTroubleOfItsCertificate(t *testing.T) {
+	s := &slow{host: newHost(90 * day), breaks: "www:1"}
+	synctest.Test(t, func(t *testing.T) {
+		a := s.agent(at(3))
+		defer started(t, a)()
+		time.Sleep(10 * time.Second)
+		if r := report(t, a, "www"); r.Failure == nil || !strings.Contains(r.Failure.Message, "a defect") {
+			t.Errorf("%+v", r)
+		}
+	})
+}
