@@ -102,10 +102,13 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 	step, c.steps = h.opts.Planted.decide(now, cc, f, c.steps[:0])
 	c.skip.to = [2]time.Duration{-1, -1}
 	h.result.Looks++
-	if !step.At.After(now) {
+	due := !step.At.After(now)
+	if !due || step.Do == renew.Issue {
+		p.listen(now, c, cc, f) // nobody hears of what the next second changes; an order takes longer
+	}
+	if due {
 		return step
 	}
-	p.listen(now, c, cc, f) // while something is done about it at this very moment, nobody hears
 	if h.opts.Thorough || p.fuse >= 0 || step.Do == renew.Wait {
 		return step
 	}
