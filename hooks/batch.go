@@ -23,7 +23,7 @@ type line struct {
 
 	// Guarded by Runner.mu.
 	open  *batch    // the one that still takes arrivals, or nil
-	began time.Time // when the last run did
+	ended time.Time // when the last run did
 }
 
 // batch is one run and all who wait for it. Guarded by Runner.mu;
@@ -32,7 +32,7 @@ type batch struct {
 	hook    Hook // as the latest arrival has it, with the longest timeout of all
 	seats   []*seat
 	size    int           // of the events, against maxBatch
-	spacing time.Duration // from the start of the run before: the shortest that a caller asked for
+	spacing time.Duration // from the end of the run before: the shortest that a caller asked for
 	ready   time.Time     // when those are there who arrived together
 
 	moved  chan struct{} // capacity 1: spacing or ready has changed
@@ -152,15 +152,16 @@ func (r *Runner) serve(ctx context.Context, l *line, b *batch) {
 	defer func() { <-r.places }()
 	r.mu.Lock()
 	events, hook, callers := b.seal(l)
-	if b.err = context.Cause(ctx); b.err == nil {
-		l.began = time.Now()
-	}
+	b.err = context.Cause(ctx)
 	r.mu.Unlock()
 	if b.err != nil {
 		return
 	}
 	b.result, b.err = r.execute(ctx, hook, events)
 	b.result.Shared = callers > 1
+	r.mu.Lock()
+	l.ended = time.Now()
+	r.mu.Unlock()
 }
 
 func acquire(ctx context.Context, place chan<- struct{}) bool {
@@ -176,7 +177,7 @@ func acquire(ctx context.Context, place chan<- struct{}) bool {
 func (r *Runner) await(ctx context.Context, l *line, b *batch) {
 	for {
 		r.mu.Lock()
-		wait := max(time.Until(b.ready), time.Until(l.began.Add(b.spacing)))
+		wait := max(time.Until(b.ready), time.Until(l.ended.Add(b.spacing)))
 		r.mu.Unlock()
 		if wait <= 0 || ctx.Err() != nil {
 			return

@@ -53,7 +53,7 @@
 //
 // Certificates that change together share one run. A hook that has not run for
 // the spacing, five seconds unless certificates are short-lived, runs at once,
-// for all that ask within 20 ms; otherwise it runs when its last run began that
+// for all that ask within 20 ms; otherwise it runs when its last run ended that
 // long ago, once for all that have asked by then. A certificate that asks while
 // its hook is running gets another run afterwards, because the server may have
 // read its files already. With [Hook.Each] every certificate has a run of its

@@ -60,7 +60,7 @@ func New(log *slog.Logger) *Runner {
 }
 
 // Run has the hook run for ev, perhaps together with other events of the same
-// hook: where the last run of the hook began less than spacing ago, it waits for
+// hook: where the last run of the hook ended less than spacing ago, it waits for
 // that. The error is an [*Error] where the hook itself failed, and wraps
 // the context's cause where ctx ended first; the run then goes on for those who
 // shared it, and is ended when there is nobody left.

@@ -33,7 +33,7 @@ func (p *process) Run(_ context.Context, _ hooks.Hook, e hooks.Event, spacing ti
 	}
 	c := h.find(e.Cert)
 	if asked := h.now + p.elapsed; p.ran < asked {
-		p.ran = max(asked, p.ran+spacing)
+		p.ran = max(asked, p.ran+reloadTime+spacing)
 	}
 	p.elapsed = p.ran + reloadTime - h.now
 	switch {
