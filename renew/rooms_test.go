@@ -19,7 +19,7 @@ var rooms = []string{
 	"renew/issue", "renew/crl", "renew/probe", "renew/discover", "renew/preflight", "renew/agent", "renew/check", "renew/status",
 	"renew/sim/oracle", "renew/sim",
 	"renew/issue/acmetest", "renew/issue/faultproxy", "renew/store/disktest", "cmd/certvigil",
-	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/sim",
+	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/speed", "examples/sim",
 	"examples/walk", "examples/nginx", "examples/apache", "examples/haproxy", "examples/postfix", "examples/dovecot",
 	"examples/postgresql", "examples/six",
 }
