@@ -26,7 +26,6 @@ const (
 
 // row is what was measured with one number of server blocks.
 type row struct {
-	sites       int
 	first, last series // by hand, from the HUP: the first handshake with the new certificate, the last with the old
 	hup, proved series // by the agent, from the new version's files: its HUP, the proof
 	ours        series // of each round, what was not nginx's time in the same reload
