@@ -133,7 +133,7 @@ func deployRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 		return first, true
 	}
 	for _, h := range c.Hooks {
-		if !ranInVain(h, c, f) {
+		if !ranInVain(now, h, c, f) {
 			continue
 		}
 		if s := inHookWindow(now, h, c, f, againInVain(h, f)); first.Do == "" || s.At.Before(first.At) {
@@ -170,7 +170,7 @@ func DueHooks(now time.Time, c *Cert, f *Facts) []string {
 		return due
 	}
 	for _, h := range c.Hooks {
-		if !ranInVain(h, c, f) {
+		if !ranInVain(now, h, c, f) {
 			continue
 		}
 		if s := inHookWindow(now, h, c, f, againInVain(h, f)); !s.At.After(now) {
@@ -194,7 +194,7 @@ func hookPending(h string, f *Facts) bool {
 // ranInVain tells whether an endpoint of h's was seen with another certificate
 // after h had returned 0. Once h ran again it gets another proof before it is
 // blamed again.
-func ranInVain(h string, c *Cert, f *Facts) bool {
+func ranInVain(now time.Time, h string, c *Cert, f *Facts) bool {
 	if keepsBetter(f) || c.OnChange == Alarming && len(f.Foreign) > 0 {
 		return false // what is served may be somebody else's, as the operator wants it
 	}
@@ -204,8 +204,9 @@ func ranInVain(h string, c *Cert, f *Facts) bool {
 			continue
 		}
 		// One instant for both, on a coarse clock: the proof came after the hook,
-		// since a failed proof is never followed by a reload without a wait.
-		if !ran.After(p.CheckedAt) {
+		// since a failed proof is never followed by a reload without a wait. One that
+		// is dated ahead of the clock would be after every run, and is made again first.
+		if !ran.After(p.CheckedAt) && !p.CheckedAt.After(now) {
 			return true
 		}
 	}
@@ -236,9 +237,11 @@ func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 		switch {
 		case p.CheckedAt.IsZero():
 			return retried(Step{Do: Verify, Reason: NotProved}, f.Journal.Verify, f.Journal.Request), true
+		case p.CheckedAt.After(now):
+			return Step{Do: Verify, At: now, Reason: ProofDue}, true
 		case !p.Served:
 			return failingProof(p, c, f), true
-		case f.ChangedAt.After(p.CheckedAt) && !f.ChangedAt.After(now), p.CheckedAt.After(now):
+		case f.ChangedAt.After(p.CheckedAt) && !f.ChangedAt.After(now):
 			return Step{Do: Verify, At: now, Reason: ProofDue}, true
 		}
 		if at := p.CheckedAt.Add(every); again.At.IsZero() || at.Before(again.At) {
