@@ -75,7 +75,9 @@ func Believe(now time.Time, f *Facts) {
 		}
 		j.Hooks = maps.Clone(j.Hooks)
 		for label, h := range j.Hooks {
-			h.Trouble, h.RanAt = believe(h.Trouble), earlier(h.RanAt, now)
+			if h.Trouble = believe(h.Trouble); ahead(h.RanAt) {
+				h.RanAt = time.Time{} // it has run, whenever that was: no proof since is older
+			}
 			j.Hooks[label] = h
 		}
 		break

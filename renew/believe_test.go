@@ -125,3 +125,39 @@ func TestWhatAClockThatWasAheadPutOffComes(t *testing.T) {
 		}
 	}
 }
+
+// TestAHookThatRanWhileTheClockWasAheadRunsAgain: its run is after no proof that
+// was made since. Dated "now" at each look it was, and the server that came back
+// with the old certificate was asked without a pause, and never reloaded.
+func TestAHookThatRanWhileTheClockWasAheadRunsAgain(t *testing.T) {
+	c, f := wantCert(), servedAt(90*day)
+	now := t0.Add(day)
+	f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: t0.Add(1500 * day), Saw: f.Seen}
+	f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 1, Error: "it shows another", CheckedAt: now}
+	f.Journal.Verify = Trouble{Count: 1, Class: Local, Last: now, RetryAt: now.Add(time.Second)}
+	f.Journal.Preflight = Rehearsal{At: now, Of: c.settings()}
+	for _, passed := range []time.Duration{time.Millisecond, time.Second, time.Hour} {
+		seen := f
+		Believe(now.Add(passed), &seen)
+		s, again := Decide(now.Add(passed), &c, &seen), later(now.Add(passed), now.Add(time.Second))
+		if due := DueHooks(again, &c, &seen); s.Do != Deploy || !s.At.Equal(again) || len(due) != 1 {
+			t.Errorf("%s after the proof: %s at %s, hooks %v", passed, s.Do, s.At.Sub(now), due)
+		}
+	}
+}
+
+// TestAFailedProofOfTheFutureIsMadeAgain: the hooks that ran since seem to have
+// run before it, and the server was reloaded every few seconds until the date of
+// the proof, without another.
+func TestAFailedProofOfTheFutureIsMadeAgain(t *testing.T) {
+	now := t0.Add(day)
+	for _, ran := range []time.Time{t0, now, t0.Add(1500 * day)} {
+		c, f := wantCert(), servedAt(90*day)
+		f.Journal.Hooks["nginx"] = HookRecord{Acknowledged: 1, RanAt: ran, Saw: f.Seen}
+		f.Journal.Proofs[0] = Proof{Address: "127.0.0.1:443", Name: "example.com", Version: 1, Error: "it shows another", CheckedAt: t0.Add(1500 * day)}
+		Believe(now, &f)
+		if s := Decide(now, &c, &f); s.Do != Verify || !s.At.Equal(now) || len(DueHooks(now, &c, &f)) > 0 {
+			t.Errorf("the hook ran at %s: %s at %s, hooks %v", ran.Sub(t0), s.Do, s.At, DueHooks(now, &c, &f))
+		}
+	}
+}

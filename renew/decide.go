@@ -122,25 +122,23 @@ func deployRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	}
 	var first Step
 	for _, h := range c.Hooks {
-		if !hookPending(h, f) {
-			continue
-		}
-		if s := hookStep(now, h, c, f); first.Do == "" || s.At.Before(first.At) {
-			first = s
-		}
-	}
-	if first.Do != "" {
-		return first, true
-	}
-	for _, h := range c.Hooks {
-		if !ranInVain(h, c, f) {
-			continue
-		}
-		if s := inHookWindow(now, h, c, f, againInVain(h, f)); first.Do == "" || s.At.Before(first.At) {
+		if s, ok := hookRun(now, h, c, f); ok && (first.Do == "" || s.At.Before(first.At)) {
 			first = s
 		}
 	}
 	return first, first.Do != ""
+}
+
+// hookRun returns when h is to run: one that has yet to, or that ran in vain.
+func hookRun(now time.Time, h string, c *Cert, f *Facts) (Step, bool) {
+	switch {
+	case hookPending(h, f):
+		return hookStep(now, h, c, f), true
+	case ranInVain(now, h, c, f):
+		return inHookWindow(now, h, c, f, againInVain(h, f)), true
+	default:
+		return Step{}, false
+	}
 }
 
 // againInVain returns when h is to run again, which ran in vain.
@@ -150,30 +148,14 @@ func againInVain(h string, f *Facts) Step {
 }
 
 // DueHooks lists the hooks that a deploy step runs at now, in the order of the
-// configuration: those that have not acknowledged and may be tried again, or,
-// where every one has acknowledged, those whose endpoints still answer with
-// something else: an exit code of 0 proves nothing. One whose window is to be
-// waited for is not due.
+// configuration: those that have not acknowledged and may be tried again, and
+// those of an endpoint that still answers with something else although all of its
+// hooks have acknowledged: an exit code of 0 proves nothing. One whose window is
+// to be waited for is not due.
 func DueHooks(now time.Time, c *Cert, f *Facts) []string {
 	var due []string
-	pending := false
 	for _, h := range c.Hooks {
-		if !hookPending(h, f) {
-			continue
-		}
-		pending = true
-		if s := hookStep(now, h, c, f); !s.At.After(now) {
-			due = append(due, h)
-		}
-	}
-	if pending {
-		return due
-	}
-	for _, h := range c.Hooks {
-		if !ranInVain(h, c, f) {
-			continue
-		}
-		if s := inHookWindow(now, h, c, f, againInVain(h, f)); !s.At.After(now) {
+		if s, ok := hookRun(now, h, c, f); ok && !s.At.After(now) {
 			due = append(due, h)
 		}
 	}
@@ -192,20 +174,25 @@ func hookPending(h string, f *Facts) bool {
 }
 
 // ranInVain tells whether an endpoint of h's was seen with another certificate
-// after h had returned 0. Once h ran again it gets another proof before it is
-// blamed again.
-func ranInVain(h string, c *Cert, f *Facts) bool {
+// after h had returned 0, and all others that are the endpoint's. Once h ran again
+// it gets another proof before it is blamed again.
+func ranInVain(now time.Time, h string, c *Cert, f *Facts) bool {
 	if keepsBetter(f) || c.OnChange == Alarming && len(f.Foreign) > 0 {
 		return false // what is served may be somebody else's, as the operator wants it
 	}
 	ran := f.Journal.Hooks[h].RanAt
 	for e, p := range liveProofs(c, f) {
-		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() || len(e.Hooks) > 0 && !slices.Contains(e.Hooks, h) || astray(c, f, p) {
+		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() || astray(c, f, p) {
+			continue
+		}
+		own := e.hooksOr(c.Hooks)
+		if !slices.Contains(own, h) || slices.ContainsFunc(own, func(h string) bool { return hookPending(h, f) }) {
 			continue
 		}
 		// One instant for both, on a coarse clock: the proof came after the hook,
-		// since a failed proof is never followed by a reload without a wait.
-		if !ran.After(p.CheckedAt) {
+		// since a failed proof is never followed by a reload without a wait. One that
+		// is dated ahead of the clock would be after every run, and is made again first.
+		if !ran.After(p.CheckedAt) && !p.CheckedAt.After(now) {
 			return true
 		}
 	}
@@ -236,9 +223,11 @@ func verifyRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 		switch {
 		case p.CheckedAt.IsZero():
 			return retried(Step{Do: Verify, Reason: NotProved}, f.Journal.Verify, f.Journal.Request), true
+		case p.CheckedAt.After(now):
+			return Step{Do: Verify, At: now, Reason: ProofDue}, true
 		case !p.Served:
 			return failingProof(p, c, f), true
-		case f.ChangedAt.After(p.CheckedAt) && !f.ChangedAt.After(now), p.CheckedAt.After(now):
+		case f.ChangedAt.After(p.CheckedAt) && !f.ChangedAt.After(now):
 			return Step{Do: Verify, At: now, Reason: ProofDue}, true
 		}
 		if at := p.CheckedAt.Add(every); again.At.IsZero() || at.Before(again.At) {

@@ -43,6 +43,25 @@ func (e Endpoint) NamesOr(all []string) []string {
 	}
 }
 
+// hooksOr returns the hooks that have the endpoint's server read its files again:
+// those that it names, or all.
+func (e *Endpoint) hooksOr(all []string) []string {
+	if len(e.Hooks) > 0 {
+		return e.Hooks
+	}
+	return all
+}
+
+// hooks are those of the endpoint that the proof is of.
+func (p Proof) hooks(c *Cert) []string {
+	for i := range c.Endpoints {
+		if e := &c.Endpoints[i]; e.Address == p.Address && e.NoSNI == (p.Name == "") {
+			return e.hooksOr(c.Hooks)
+		}
+	}
+	return c.Hooks
+}
+
 // Where names what the proof is of, for a person.
 func (p Proof) Where() string {
 	if p.Name == "" {

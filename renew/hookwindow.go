@@ -1,6 +1,9 @@
 package renew
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // HookWait is a hook that has yet to run and waits for its window.
 type HookWait struct {
@@ -75,8 +78,14 @@ func servedUntil(h string, f *Facts) time.Time {
 	return end
 }
 
+// hookWaitsOf are the HookWaits of the endpoint that p is of.
+func hookWaitsOf(now time.Time, p Proof, c *Cert, f *Facts) []HookWait {
+	own := p.hooks(c)
+	return slices.DeleteFunc(HookWaits(now, c, f), func(w HookWait) bool { return !slices.Contains(own, w.Hook) })
+}
+
 // lookAgain returns when an endpoint is to be looked at that need not show the
-// live version yet, since a hook waits for its window: as often as one that is
+// live version yet, since a hook of its waits for its window: as often as one that is
 // proved, and after every other hook. It answers false where none waits, or where
 // the endpoint did not show the version before.
 func lookAgain(now time.Time, p Proof, c *Cert, f *Facts) (time.Time, bool) {
@@ -84,8 +93,11 @@ func lookAgain(now time.Time, p Proof, c *Cert, f *Facts) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	before, ok := proofBefore(p, f)
-	if !ok || len(HookWaits(now, c, f)) == 0 {
+	if !ok || len(hookWaitsOf(now, p, c, f)) == 0 {
 		return time.Time{}, false
+	}
+	if before.CheckedAt.After(now) { // by a clock that was ahead
+		return now, true
 	}
 	at := before.CheckedAt.Add(proofInterval(f))
 	for _, h := range c.Hooks {
@@ -108,13 +120,13 @@ func proofBefore(p Proof, f *Facts) (Proof, bool) {
 }
 
 // AsBefore turns a proof that an endpoint does not show the live version into one
-// that it shows the version before, where a hook waits for its window and that is
+// that it shows the version before, where a hook of its waits for its window and that is
 // what it has to show until then. Any other it returns as it is.
 func AsBefore(now time.Time, p Proof, c *Cert, f *Facts) Proof {
 	if p.Served || p.Fingerprint == "" {
 		return p
 	}
-	for _, w := range HookWaits(now, c, f) {
+	for _, w := range hookWaitsOf(now, p, c, f) {
 		version, expected := 0, false
 		if rec := f.Journal.Hooks[w.Hook]; rec.Fingerprint != "" {
 			version, expected = rec.Acknowledged, rec.Fingerprint == p.Fingerprint

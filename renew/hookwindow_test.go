@@ -303,3 +303,63 @@ func TestAHookThatAsksToBeRunAgainSoonIsNotFailingYet(t *testing.T) {
 		t.Errorf("of a minute, soon is %s", got)
 	}
 }
+
+// TestAnEndpointThatNamesItsHooksWaitsForNoOther: its server was reloaded in vain,
+// and neither another's window nor another's failure may keep it from being
+// reloaded again, or what it shows from being told.
+func TestAnEndpointThatNamesItsHooksWaitsForNoOther(t *testing.T) {
+	renewed, waiting := renewedAt(90 * day)
+	now := renewed.Add(time.Minute)
+	for name, plant := range map[string]func(*Cert, *Facts){
+		"another waits for its window": func(*Cert, *Facts) {},
+		"another fails": func(c *Cert, f *Facts) {
+			c.HookWindows = nil
+			rec := f.Journal.Hooks["nginx"]
+			rec.Trouble = Trouble{Count: 9, Class: Local, Last: now, RetryAt: now.Add(time.Minute)}
+			f.Journal.Hooks["nginx"] = rec
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, f := inWindow(t, "Sat 02:00-05:00"), waiting
+			c.Hooks = append(c.Hooks, "mail")
+			c.Endpoints = append(c.Endpoints, Endpoint{Address: "127.0.0.1:25", Hooks: []string{"mail"}})
+			f.Journal.Hooks = map[string]HookRecord{
+				"nginx": {Acknowledged: 1, RanAt: t0, Saw: "as it is", Fingerprint: "aa", NotAfter: t0.Add(90 * day)},
+				"mail":  {Acknowledged: 2, RanAt: renewed, Saw: f.Seen, NotAfter: f.Held.NotAfter},
+			}
+			plant(&c, &f)
+			before := f.Journal.Proofs[0]
+			before.CheckedAt = renewed
+			old := before
+			old.Address = "127.0.0.1:25"
+
+			// Before its proof it is not taken for one that may wait.
+			f.Journal.Proofs = []Proof{before, old}
+			if s, ok := verifyRule(now, &c, &f); !ok || s.Reason != NotProved || s.At.After(now) {
+				t.Errorf("the look after the hook: %+v", s)
+			}
+			shown := Proof{Address: old.Address, Name: "example.com", Version: 2, Fingerprint: "aa", NotAfter: old.NotAfter, Error: "another", CheckedAt: now}
+			if got := AsBefore(now, shown, &c, &f); got.Served {
+				t.Errorf("it is said to show what it should: %+v", got)
+			}
+
+			f.Journal.Proofs = []Proof{before, shown}
+			f.Journal.Verify = Trouble{Count: 1, Class: Local, Last: now, RetryAt: now.Add(time.Second)}
+			again := now.Add(time.Second)
+			if s := deployStep(now, &c, &f); s.Do != Deploy || s.Reason != NotServed || !s.At.Equal(again) {
+				t.Errorf("then: %+v, want the hook again at %s", s, again)
+			}
+			if due := DueHooks(again, &c, &f); !slices.Equal(due, []string{"mail"}) {
+				t.Errorf("due: %v, want the endpoint's own hook alone", due)
+			}
+
+			// One that names none may be anybody's, and one that names both waits.
+			for _, own := range [][]string{nil, {"mail", "nginx"}} {
+				c.Endpoints[1].Hooks = own
+				if due := DueHooks(again, &c, &f); len(due) > 0 {
+					t.Errorf("of %v due: %v", own, due)
+				}
+			}
+		})
+	}
+}

@@ -11,7 +11,7 @@ import (
 )
 
 // Hooks of certificates that change together run once: this is the least time
-// from the start of one run to that of the next. It shrinks with the lifetime,
+// from the end of one run to the start of the next. It shrinks with the lifetime,
 // and with what is left of the certificate that is still served.
 const (
 	hookSpacing    = 5 * time.Second

@@ -95,10 +95,13 @@ func (a *Agent) seen(ctx context.Context, now time.Time, e *entry, s *sight) {
 	case s.step.Do == e.did && now.Sub(e.ended).Abs() < samePace:
 		a.queue.put(e, now.Add(samePace))
 	default:
-		if l := a.laneOf(e); l.full() {
-			l.park(e, now)
-		} else {
+		switch l := a.laneOf(e); {
+		case !l.full():
 			a.startStep(ctx, now, e, l)
+		case again: // what has come since may have it do something else
+			a.queue.put(e, now)
+		default:
+			l.park(e, now)
 		}
 	}
 }

@@ -86,3 +86,53 @@ func TestAnOperatorsWordIsALookAtHisCertificateAlone(t *testing.T) {
 		t.Errorf("looks at %v, want one at c042", l.looks)
 	}
 }
+
+// TestAWordThatComesDuringALookIsHeardThoughItsStepHasNoPlace: a CA that answers
+// nobody has all of its places taken for minutes.
+func TestAWordThatComesDuringALookIsHeardThoughItsStepHasNoPlace(t *testing.T) {
+	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	var names []string
+	for i := range limit(renew.Issue) + 1 {
+		names = append(names, fmt.Sprintf("c%03d", i))
+	}
+	h := newHost(90 * 24 * time.Hour)
+	var during func()
+	a := New(Parts{
+		Store: h, Prober: h, Runner: h, Log: slog.New(slog.DiscardHandler),
+		Drive: Drive{
+			Now: func() time.Time { return now },
+			Start: func(do renew.Do, work, done func()) {
+				if do != look {
+					return // it hangs
+				}
+				work()
+				if during != nil {
+					during()
+				}
+				done()
+			},
+			Decide: func(now time.Time, _ *renew.Cert, _ *renew.Facts) renew.Step {
+				return renew.Step{Do: renew.Issue, At: now}
+			},
+		},
+	}, configOf(names...), h)
+	a.Lap(t.Context())
+	parked := a.lanes[line{do: renew.Issue, directory: a.config.Certs[0].Issuers[0].Directory}].parked
+	if len(parked) != 1 {
+		t.Fatalf("%d wait for a place, want one", len(parked))
+	}
+	name := parked[0].cert.Name
+	looks := 0
+	during = func() {
+		if looks++; looks == 1 { // what Request does under the agent's lock, which is held here
+			a.requests[name] = renew.Request{At: now, Force: true}
+			a.wakeUp(a.entries[name], now)
+		}
+	}
+	now = now.Add(time.Minute)
+	a.Wake()
+	a.Lap(t.Context())
+	if j, _ := h.Journal(name); !j.Request.Force || looks != 2 {
+		t.Errorf("after %d looks the journal says %+v", looks, j.Request)
+	}
+}

@@ -101,9 +101,13 @@ func (s scope) endpointHooks(attr *hcl.Attribute, certHooks []string) []string {
 	if ok && len(refs) == 0 {
 		s.fail(attr.Expr.Range(), "hooks is empty", "Take it out to have every hook of the certificate run again where the endpoint shows another one.")
 	}
+	misspelt := slices.Contains(certHooks, "") // and reported: which it was to be nobody knows
 	var all []string
 	for _, ref := range refs {
-		if !slices.Contains(certHooks, ref.label) {
+		if ref.label == "" { // reported already
+			continue
+		}
+		if !misspelt && !slices.Contains(certHooks, ref.label) {
 			s.fail(ref.rng, fmt.Sprintf("hook %s is none of the certificate's", quoted(ref.label)), fmt.Sprintf("Add hook.%s to the certificate's own hooks as well.", ref.label))
 			continue
 		}

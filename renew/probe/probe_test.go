@@ -230,6 +230,21 @@ func TestOldAndNewInTurnIsNotServedUntilFiveInARowAreNew(t *testing.T) {
 	}
 }
 
+// TestAServerOfWhichOneProcessStaysOldIsNotHammered: each look at it begins with a
+// right answer, and was the reason for the next one 10 ms later, as long as there
+// was patience.
+func TestAServerOfWhichOneProcessStaysOldIsNotHammered(t *testing.T) {
+	a := newAuthority(t)
+	old, fresh := a.issue(t, soon(), "www.example.com"), a.issue(t, soon(), "www.example.com")
+	address, handshakes := serve(t, "127.0.0.1:0", alternating(old, fresh, strings.Repeat("no", 5000)))
+	w := want(fresh)
+	w.Closely = true
+	got := prove(t, &Prober{}, address, "www.example.com", w, 2*time.Second)
+	if n := handshakes.Load(); got.Served || n < 4 || n > 180 {
+		t.Errorf("got %+v after %d handshakes, want 140 or so", got, n)
+	}
+}
+
 // TestAfterAReloadMoreThanFiveInARowHaveToBeNew: one of several processes at a
 // port may have been left out.
 func TestAfterAReloadMoreThanFiveInARowHaveToBeNew(t *testing.T) {

@@ -143,9 +143,10 @@ func (p *Prober) watch(ctx context.Context, at *host, q question, want Want, unt
 	defer p.crowd(q.at, -1)
 	pace := newPace()
 	pace.news = at.news
-	for {
+	for begun := false; ; {
 		v, succeeded := p.round(ctx, at, q, want)
-		if succeeded {
+		if succeeded && !begun {
+			begun = true
 			pace.restart() // it has begun to change: look closely
 			at.tell()
 		}
