@@ -138,14 +138,26 @@ func (a *Agent) hanging(now time.Time, than time.Duration) iter.Seq[*entry] {
 	}
 }
 
-// noticeHangs says of which certificates the facts can't be read to an end.
+// noticeHangs says of which certificates the facts can't be read to an end. Where
+// nothing else has been looked at lately, another is, to see whether looks end at all.
 func (a *Agent) noticeHangs(now time.Time) {
 	if now.Sub(a.hung).Abs() < time.Second {
 		return
 	}
 	a.hung = now
+	any := false
 	for e := range a.hanging(now, hangTime) {
+		any = true
 		a.unreadable(e, fmt.Errorf("reading its files hangs since %s: does one lie on a file system that does not answer?", e.since.UTC().Format(time.RFC3339)))
+	}
+	if !any || now.Sub(a.looked) < hangTime {
+		return
+	}
+	for _, e := range a.entries {
+		if e.busy == "" && !e.gone {
+			a.queue.put(e, now)
+			return
+		}
 	}
 }
 

@@ -336,3 +336,22 @@ func FuzzDialogues(f *testing.F) {
 		}
 	})
 }
+
+// TestAPanicWhileAServerIsAskedIsItsProofsError: the goroutines that ask have nobody
+// above them who could recover.
+func TestAPanicWhileAServerIsAskedIsItsProofsError(t *testing.T) {
+	const panics = "panics"
+	openings[panics] = func(*dialogue) error { panic("out of range") }
+	defer delete(openings, panics)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	proofs := (&Prober{}).Prove(t.Context(), renew.Endpoint{Address: l.Addr().String(), Protocol: panics}, []string{"a.test", "b.test"}, 1, Want{}, 0)
+	for _, p := range proofs {
+		if p.Served || !strings.Contains(p.Error, "panic while it was asked: out of range") {
+			t.Errorf("%+v", p)
+		}
+	}
+}

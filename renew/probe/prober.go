@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -244,6 +245,11 @@ func (p *Prober) once(ctx context.Context, at *host, q question, want Want) (v v
 	if err := at.silent(); err != nil {
 		return verdict{err: err}
 	}
+	defer func() {
+		if r := recover(); r != nil { // whatever a server sends, it ends no process
+			v = verdict{err: fmt.Errorf("panic while it was asked: %v", r)}
+		}
+	}()
 	v.shown, v.err = p.see(ctx, q, kindOf(want.KeyType))
 	at.note(v.err)
 	return v
