@@ -27,35 +27,44 @@ certificate "all" {
 
   endpoint "127.0.0.1:443" {
     names = ["example.com"]
+    hooks = [hook.nginx]
   }
   endpoint "127.0.0.1:8443" {
     names = ["example.com"]
+    hooks = [hook.apache]
   }
   endpoint "127.0.0.1:9443" {
     names = ["example.com"]
+    hooks = [hook.haproxy]
   }
   endpoint "127.0.0.1:25" {
     protocol = "smtp"
     names    = ["mail.example.com"]
+    hooks    = [hook.postfix]
   }
   endpoint "127.0.0.1:587" {
     protocol = "submission"
     names    = ["mail.example.com"]
+    hooks    = [hook.postfix]
   }
   endpoint "127.0.0.1:143" {
     protocol = "imap"
     names    = ["mail.example.com"]
+    hooks    = [hook.dovecot]
   }
   endpoint "127.0.0.1:993" {
     names = ["mail.example.com"]
+    hooks = [hook.dovecot]
   }
   endpoint "127.0.0.1:110" {
     protocol = "pop3"
     names    = ["mail.example.com"]
+    hooks    = [hook.dovecot]
   }
   endpoint "127.0.0.1:5432" {
     protocol = "postgres"
     names    = ["db.example.com"]
+    hooks    = [hook.postgresql]
   }
 }
 
