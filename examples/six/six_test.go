@@ -1,10 +1,9 @@
-// Package six_test has one certificate at six real servers at once, and breaks
-// some of them at each renewal.
+// Package six_test has one certificate at six real servers at once, and breaks one
+// of them at each renewal.
 package six_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -194,36 +193,7 @@ func (h *host) shown() map[string]string {
 	return all
 }
 
-// rounds break some of the servers at once: one renewal, with its patience, shows
-// as much of three as of one. Each is broken at least once and well at least once,
-// and of any two there is a round in which only one is: who takes one for the other
-// is found out.
-var rounds = [][]string{
-	{"nginx", "haproxy", "dovecot"},
-	{"apache", "haproxy", "postgresql"},
-	{"postfix", "dovecot", "postgresql"},
-}
-
-var alone = flag.Bool("six.alone", false, "break one server at each renewal, six renewals in all")
-
-func TestAnyTwoServersAreToldApart(t *testing.T) {
-	in := map[string]string{}
-	for _, broken := range rounds {
-		for _, s := range []string{"nginx", "apache", "haproxy", "postfix", "dovecot", "postgresql"} {
-			in[s] += fmt.Sprint(slices.Contains(broken, s), " ")
-		}
-	}
-	for s, as := range in {
-		if !strings.Contains(as, "true") || !strings.Contains(as, "false") {
-			t.Errorf("%s is broken in %s", s, as)
-		}
-	}
-	if different := slices.Compact(slices.Sorted(maps.Values(in))); len(different) != 6 {
-		t.Errorf("some are always broken together: %v", in)
-	}
-}
-
-func TestAtEachRenewalExactlyTheBrokenServersAreNamed(t *testing.T) {
+func TestAtEachRenewalExactlyTheBrokenServerIsNamed(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return // Postfix's master refuses to run as anybody else
 	}
@@ -233,43 +203,27 @@ func TestAtEachRenewalExactlyTheBrokenServersAreNamed(t *testing.T) {
 	for _, s := range h.seats {
 		pids[s.Name] = s.PID()
 	}
-	rounds := rounds
-	if *alone {
-		rounds = nil
-		for _, s := range h.seats {
-			rounds = append(rounds, []string{s.Name})
-		}
-	}
-	for _, broken := range rounds {
-		var where []string
-		var heal []func()
-		for _, s := range h.seats {
-			if slices.Contains(broken, s.Name) {
-				heal, where = append(heal, s.fault(t, s)), append(where, s.where()...)
-			}
-		}
-		slices.Sort(where)
+	for _, broken := range h.seats {
+		heal, where := broken.fault(t, broken), broken.where()
 		// It says that it came to no good end, as is to be seen below.
 		if _, err := h.Agent.Command(h.ctx, "renew", "all", "--force"); err != nil {
 			t.Fatal(err)
 		}
-		c := h.await(fmt.Sprintf("exactly %v are not served", broken), func(c stage.CertificateStatus) bool {
+		c := h.await(fmt.Sprintf("exactly %s is not served", broken.Name), func(c stage.CertificateStatus) bool {
 			return c.Version > version && c.Health == "attention" && c.Reason == "not-served" && slices.Equal(unserved(c), where)
 		})
 		// The agent tries again in a second, and the next time after half a minute.
 		all := h.shown()
-		for _, undo := range heal {
-			undo()
-		}
+		heal()
 		for s, shown := range all {
-			if (shown == c.Fingerprint) == slices.Contains(broken, s) {
-				t.Errorf("while %v are broken, %s shows %s; held is %s", broken, s, shown, c.Fingerprint)
+			if (shown == c.Fingerprint) == (s == broken.Name) {
+				t.Errorf("while %s is broken, %s shows %s; held is %s", broken.Name, s, shown, c.Fingerprint)
 			}
 		}
 		if version = h.healthy(); version != c.Version {
-			t.Errorf("version %d is served after %v were healed, and %d was before: healing issues nothing", version, broken, c.Version)
+			t.Errorf("version %d is served after %s was healed, and %d was before: healing issues nothing", version, broken.Name, c.Version)
 		}
-		t.Logf("%v: named, and healed, at version %d", broken, version)
+		t.Logf("%s: named, and healed, at version %d", broken.Name, version)
 	}
 	for _, s := range h.seats {
 		if pids[s.Name] == 0 || s.PID() != pids[s.Name] {
