@@ -70,14 +70,14 @@ func measure(ctx context.Context, certs int, during time.Duration) (err error) {
 	fmt.Printf("%d certificates issued, installed, reloaded and proved in %s\n", certs, time.Since(began).Round(time.Millisecond))
 
 	// What follows the proof, asking the CA when to renew, is no idling.
-	if err := pause(ctx, restTime); err != nil {
+	if err := stage.Pause(ctx, restTime); err != nil {
 		return err
 	}
 	before, err := cpuTime(h.Agent.PID())
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, during); err != nil {
+	if err := stage.Pause(ctx, during); err != nil {
 		return err
 	}
 	after, err := cpuTime(h.Agent.PID())
@@ -91,15 +91,6 @@ func measure(ctx context.Context, certs int, during time.Duration) (err error) {
 	fmt.Printf("resident: %.1f MB\n", float64(resident)/1024)
 	fmt.Printf("CPU over %s: %s (%.3f %%)\n", during, after-before, 100*float64(after-before)/float64(during))
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
 
 // residentKiB reads VmRSS of /proc/PID/status.

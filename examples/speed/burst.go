@@ -77,7 +77,7 @@ func renewAll(ctx context.Context, h *stage.Host) (b burst, err error) {
 		return b, err
 	}
 	// Whatever the burst before has left to do (ARI) is over by then.
-	if err := pause(ctx, 2*hookSpacing); err != nil {
+	if err := stage.Pause(ctx, 2*hookSpacing); err != nil {
 		return b, err
 	}
 	from, began, client := h.Agent.Log.End(), time.Now(), status.NewClient(h.Config.Socket)

@@ -30,14 +30,8 @@ type options struct {
 	certs  int           // of the bursts
 }
 
-// parts in the order in which they run.
-var parts = []struct {
-	name string
-	run  func(ctx context.Context, binary string, o options) error
-}{
-	{"reload", reloads},
-	{"burst", bursts},
-}
+// parts by the names that -parts has for them.
+var parts = map[string]func(ctx context.Context, binary string, o options) error{"reload": reloads, "burst": bursts}
 
 func main() {
 	only := flag.String("parts", "reload,burst", "what to measure: reload (one renewal beside nginx's own time), burst (many together, without load and under it)")
@@ -61,6 +55,11 @@ func measure(ctx context.Context, only []string, sites string, o options) error 
 		}
 		o.sites = append(o.sites, count)
 	}
+	for _, name := range only {
+		if parts[name] == nil {
+			return fmt.Errorf("-parts: there is no part %q; there is reload and burst", name)
+		}
+	}
 	dir, err := os.MkdirTemp("", "certvigil-speed-")
 	if err != nil {
 		return err
@@ -70,22 +69,9 @@ func measure(ctx context.Context, only []string, sites string, o options) error 
 	if err != nil {
 		return err
 	}
-	known := make(map[string]bool)
-	for _, p := range parts {
-		known[p.name] = true
-	}
 	for _, name := range only {
-		if !known[name] {
-			return fmt.Errorf("-parts: there is no part %q", name)
-		}
-	}
-	for _, p := range parts {
-		for _, name := range only {
-			if name == p.name {
-				if err := p.run(ctx, binary, o); err != nil {
-					return fmt.Errorf("%s: %w", p.name, err)
-				}
-			}
+		if err := parts[name](ctx, binary, o); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil

@@ -78,7 +78,7 @@ func reload(ctx context.Context, binary string, sites int, during time.Duration)
 	for end := time.Now().Add(during); len(r.proved) < fewestRounds || time.Now().Before(end); {
 		for _, renew := range []func(context.Context, *stage.Host) error{r.byHand, r.byAgent} {
 			// Old workers are gone by then, and the hook may run at once.
-			if err := pause(ctx, hookSpacing); err != nil {
+			if err := stage.Pause(ctx, hookSpacing); err != nil {
 				return r, err
 			}
 			if err := renew(ctx, h); err != nil {
@@ -136,7 +136,7 @@ func (r *row) byHand(ctx context.Context, h *stage.Host) error {
 		default:
 			row++
 		}
-		if err := pause(ctx, lookEvery); err != nil {
+		if err := stage.Pause(ctx, lookEvery); err != nil {
 			return err
 		}
 	}
@@ -190,16 +190,7 @@ func changed(ctx context.Context, address, name string) time.Time {
 		if now, err = shown(ctx, address, name); err == nil && !bytes.Equal(now, old) {
 			break
 		}
-		err = errors.Join(err, pause(ctx, lookEvery))
+		err = errors.Join(err, stage.Pause(ctx, lookEvery))
 	}
 	return time.Now()
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -99,8 +99,7 @@ type Agent struct {
 	issuer   Issuer
 	entries  map[string]*entry
 	queue    queue
-	lanes    map[line]*lane
-	order    []*lane                   // all of them, as they came
+	lanes    []*lane                   // as they were opened
 	looks    *lane                     // one of them
 	hung     time.Time                 // when looks that hang were last asked for
 	turned   time.Time                 // when the last turn began
@@ -127,12 +126,12 @@ func New(parts Parts, cfg *config.Config, issuer Issuer) *Agent {
 	parts.Drive = parts.Drive.orReal()
 	a := &Agent{
 		parts: parts, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1), done: make(chan outcome, min(mostRunning, 3*len(cfg.Certs))),
-		entries: map[string]*entry{}, lanes: map[line]*lane{},
+		entries:  map[string]*entry{},
 		requests: map[string]renew.Request{}, unsaved: map[string]*renew.Journal{},
 		checkups: map[string]checkup{}, searches: map[string]search{},
 		checks: besides(renew.Preflight, mostChecks), hunts: besides(renew.Discover, mostSearches),
 	}
-	a.looks = a.lane(line{do: look})
+	a.looks = a.lane(look, "")
 	// Without the monotonic reading: due times are wall-clock times, and the
 	// monotonic clock stands still while a machine sleeps.
 	a.now = func() time.Time { return parts.Drive.Now().Round(0) }

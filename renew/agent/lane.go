@@ -12,39 +12,37 @@ const look renew.Do = "look"
 // lane is a kind of work of which so much goes on at once. What asks a CA has a
 // lane for each, so that one that never answers takes no place from the others.
 type lane struct {
-	do      renew.Do
-	running int       // looks or steps that are under way
-	ended   time.Time // when one of them last did
-	parked  queue     // who waits for a place
-}
-
-// line is what lanes are told apart by.
-type line struct {
 	do        renew.Do
-	directory string // of the CA, or its revocation list; empty for what asks none
+	directory string    // of the CA, or its revocation list; empty for what asks none
+	running   int       // looks or steps that are under way
+	ended     time.Time // when one of them last did
+	parked    queue     // who waits for a place
 }
 
 func (a *Agent) laneOf(e *entry) *lane {
-	k := line{do: e.step.Do}
-	switch k.do {
+	directory := ""
+	switch e.step.Do {
 	case renew.Issue, renew.Enroll:
 		if asked := renew.Asked(e.cert, e.step); len(asked.Issuers) > 0 {
-			k.directory = asked.Issuers[0].Directory
+			directory = asked.Issuers[0].Directory
 		}
 	case renew.LookUp:
-		k.directory = e.facts.Held.CRL // a list's own
+		directory = e.facts.Held.CRL // a list's own
 	case renew.Advise:
-		k.directory = e.facts.Held.Directory
+		directory = e.facts.Held.Directory
 	}
-	return a.lane(k)
+	return a.lane(e.step.Do, directory)
 }
 
-func (a *Agent) lane(k line) *lane {
-	l := a.lanes[k]
-	if l == nil {
-		l = &lane{do: k.do}
-		a.lanes[k], a.order = l, append(a.order, l)
+// lane finds one of a few, or opens it.
+func (a *Agent) lane(do renew.Do, directory string) *lane {
+	for _, l := range a.lanes {
+		if l.do == do && l.directory == directory {
+			return l
+		}
 	}
+	l := &lane{do: do, directory: directory}
+	a.lanes = append(a.lanes, l)
 	return l
 }
 
@@ -93,7 +91,7 @@ func (l *lane) park(e *entry, now time.Time) {
 // it is to do something else, nobody may be left to call the next.
 // Those who were just called are at their look, and come first.
 func (a *Agent) unpark(now time.Time) {
-	for _, l := range a.order {
+	for _, l := range a.lanes {
 		if len(l.parked) == 0 || l.running > 0 || now.Sub(l.ended).Abs() < samePace {
 			continue
 		}

@@ -145,12 +145,12 @@ func (a *Agent) noticeHangs(now time.Time) {
 		return
 	}
 	a.hung = now
-	any := false
+	hangs := false
 	for e := range a.hanging(now, hangTime) {
-		any = true
+		hangs = true
 		a.unreadable(e, fmt.Errorf("reading its files hangs since %s: does one lie on a file system that does not answer?", e.since.UTC().Format(time.RFC3339)))
 	}
-	if !any || now.Sub(a.looked) < hangTime {
+	if !hangs || now.Sub(a.looked) < hangTime {
 		return
 	}
 	for _, e := range a.entries {

@@ -117,7 +117,7 @@ func TestAWordThatComesDuringALookIsHeardThoughItsStepHasNoPlace(t *testing.T) {
 		},
 	}, configOf(names...), h)
 	a.Lap(t.Context())
-	parked := a.lanes[line{do: renew.Issue, directory: a.config.Certs[0].Issuers[0].Directory}].parked
+	parked := a.lane(renew.Issue, a.config.Certs[0].Issuers[0].Directory).parked
 	if len(parked) != 1 {
 		t.Fatalf("%d wait for a place, want one", len(parked))
 	}

@@ -230,7 +230,7 @@ func (a *Agent) busy() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n := a.checks.running + a.hunts.running
-	for _, l := range a.order {
+	for _, l := range a.lanes {
 		n += l.running
 	}
 	return n

@@ -291,23 +291,16 @@ type host struct {
 	more  int           // handshakes in a row, as long as there is time; zero for no more than enough
 	until time.Time     // when patience is over
 	news  chan struct{} // closed once a name has shown what is wanted: the others will, too
+	told  sync.Once     // closes news
 
 	mu       sync.Mutex // guards what follows
 	answered bool       // a handshake was answered there
 	since    time.Time  // when it last let one time out
 	err      error
-	told     bool // news is closed
 }
 
 // tell closes news.
-func (h *host) tell() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.told {
-		h.told = true
-		close(h.news)
-	}
-}
+func (h *host) tell() { h.told.Do(func() { close(h.news) }) }
 
 // note keeps in mind that nothing answers there at all, so that a hundred names
 // need not find out one after the other, at 5 s each. A handshake that hangs

@@ -138,7 +138,7 @@ func (c *cert) prune(keep int, spare []int) {
 		}
 		return false
 	}
-	versions, leafOf := c.versions[:0], c.leafOf[:0]
+	versions, leafOf := c.versions[:0:0], c.leafOf[:0:0] // readers keep what they read
 	for i, v := range c.versions {
 		if i >= len(c.versions)-keep || spared(v.N) {
 			versions, leafOf = append(versions, v), append(leafOf, c.leafOf[i])
