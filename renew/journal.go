@@ -79,6 +79,8 @@ type HookRecord struct {
 	Fingerprint  string    `json:"fingerprint_sha256,omitempty"` // of that version
 	NotAfter     time.Time `json:"not_after,omitzero"`           // the end of that version; zero, as the fingerprint, where it was not noted
 	Trouble      Trouble   `json:"trouble,omitzero"`
+
+	Tested time.Duration `json:"tested_ns,omitempty"` // how long its test took then; zero where it has none
 }
 
 // Proof is what one endpoint answered for one name.

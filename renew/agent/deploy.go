@@ -49,7 +49,7 @@ func (j *job) deploy(ctx context.Context) {
 			} else {
 				rec = renew.HookRecord{
 					Acknowledged: event.Version, RanAt: ran, Saw: j.facts.Seen,
-					Fingerprint: event.Fingerprint, NotAfter: j.facts.Held.End(),
+					Fingerprint: event.Fingerprint, NotAfter: j.facts.Held.End(), Tested: res.Test,
 				}
 			}
 			n.Hooks = with(n.Hooks, name, rec)

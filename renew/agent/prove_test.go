@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/certvigil/certvigil/hooks"
 	"github.com/certvigil/certvigil/renew"
 	"github.com/certvigil/certvigil/renew/config"
 	"github.com/certvigil/certvigil/renew/probe"
@@ -127,4 +128,54 @@ func TestAPanicAtOneOfSeveralEndpointsIsTheTroubleOfItsCertificate(t *testing.T)
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// large is a host whose server needs a while for its many sites: to test them, and
+// to begin with what it has loaded.
+type large struct {
+	patient
+	test, begin time.Duration
+}
+
+func (l large) Run(ctx context.Context, h hooks.Hook, e hooks.Event, spacing time.Duration) (hooks.Result, error) {
+	l.set(func() { l.lies = true })
+	res, err := l.patient.Run(ctx, h, e, spacing)
+	res.Test = l.test
+	time.AfterFunc(l.begin, func() {
+		l.set(func() { l.serving[e.Cert] = l.live[e.Cert] })
+	})
+	return res, err
+}
+
+// TestAProofWaitsForALargeServer: five times as long as that took to test its
+// configuration, where it has so many sites that ten seconds are not enough.
+func TestAProofWaitsForALargeServer(t *testing.T) {
+	for _, tt := range []struct {
+		test, begin time.Duration
+		failed      bool
+	}{
+		{test: 6 * time.Second, begin: 25 * time.Second},
+		{test: time.Second, begin: 25 * time.Second, failed: true},
+		{test: time.Minute, begin: 55 * time.Second, failed: true}, // the step has a deadline
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := large{patient{newHost(90 * day)}, tt.test, tt.begin}
+			a := New(Parts{Store: l, Prober: l, Runner: l, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, configOf("www"), l.host)
+			defer started(t, a)()
+			failed := false
+			for range 100 {
+				time.Sleep(time.Second)
+				r := report(t, a, "www")
+				if failed = failed || r.Failure != nil; r.Stage == renew.Served {
+					break
+				}
+			}
+			if failed != tt.failed {
+				t.Errorf("a test of %s, and new after %s: a failure is told of: %v", tt.test, tt.begin, failed)
+			}
+			if r := report(t, a, "www"); r.Stage != renew.Served {
+				t.Errorf("a test of %s, and new after %s: %s", tt.test, tt.begin, r.Stage)
+			}
+		})
+	}
 }

@@ -137,19 +137,22 @@ func (j *job) install(ctx context.Context) {
 }
 
 // How long a proof waits for the new certificate to appear. nginx with 5,000
-// server blocks takes 7 s to begin; a look without a reload before it needs
-// only patience for a hiccup.
+// server blocks takes 7 s to begin, and a busy machine longer: how long the server
+// took to test its configuration tells how long it takes to load it. A look without
+// a reload before it needs only patience for a hiccup.
 const (
-	reloadPatience = 10 * time.Second
-	idlePatience   = 2 * time.Second
-	slackShare     = 4 // at most this part of the slack, for very short certificates
+	reloadPatience  = 10 * time.Second
+	testsWorth      = 5                // so many times what the test took, where that is more
+	longestPatience = 40 * time.Second // within the deadline of the step
+	idlePatience    = 2 * time.Second
+	slackShare      = 4 // at most this part of the slack, for very short certificates
 )
 
 func (j *job) patience() time.Duration {
 	p := idlePatience
 	for _, r := range j.facts.Journal.Hooks {
 		if r.Acknowledged == j.facts.Live && j.step.Reason != renew.ProofDue {
-			p = reloadPatience
+			p = max(p, reloadPatience, min(testsWorth*r.Tested, longestPatience))
 		}
 	}
 	return min(p, renew.Slack(&j.cert, &j.facts)/slackShare)
