@@ -96,7 +96,7 @@ func tell(model sim.Model, f flags, length time.Duration, opts sim.Options, w io
 		return false, fmt.Errorf("the fleet has %d hosts", len(all))
 	}
 	r := sim.Tell(w, all[f.host], opts, math.MaxInt)
-	return len(r.Harm)+len(r.Unheard) == 0, nil
+	return r.Good(), nil
 }
 
 func fleet(ctx context.Context, model sim.Model, f flags, length time.Duration, opts sim.Options, w io.Writer) bool {
@@ -111,6 +111,9 @@ func fleet(ctx context.Context, model sim.Model, f flags, length time.Duration, 
 	took := time.Since(begun)
 	fmt.Fprint(w, r.Summary())
 	fmt.Fprintf(w, "%.0f certificate-years in %s: %.0f a minute\n", r.Years, took.Round(time.Millisecond), r.Years/took.Minutes())
+	for _, call := range r.Impolite {
+		fmt.Fprintln(w, call)
+	}
 	bad := append(r.Harm, r.Unheard...)
 	for i, found := range bad {
 		if i == mostShown {

@@ -160,6 +160,7 @@ func (h *host) up() bool { return h.off == 0 && h.asleep == 0 }
 
 // start boots an agent on what is on the disk.
 func (h *host) start() {
+	h.forget(false)
 	h.proc = &process{host: h, fuse: -1}
 	h.proc.agent = agent.New(agent.Parts{
 		Store: h.proc, Prober: h.proc, Runner: h.proc, Log: slog.New(slog.DiscardHandler),

@@ -23,8 +23,20 @@ type authority struct {
 	holdUntil  time.Time
 	ledger     renew.Ledger
 
-	told   time.Duration // until when the CA asked this account to wait
+	told   time.Duration // until when the CA asked this account to wait, as far as this host can know
+	noted  bool          // that is on the disk
 	orders []time.Duration
+}
+
+// forget is what the host forgets of the times that CAs asked for: all of it when
+// its clock jumps, since that is what they are kept by, and what could not be
+// written down when the agent ends.
+func (h *host) forget(all bool) {
+	for i := range h.cas {
+		if a := &h.cas[i]; all || !a.noted {
+			a.told = 0
+		}
+	}
 }
 
 // order is one that is in flight, as the books have it.
@@ -102,14 +114,15 @@ func (p *process) Issue(_ context.Context, cc renew.Cert, held renew.Version, wh
 
 // signIn reaches the CA, and has an account there.
 func (p *process) signIn(c *cert, ca int) error {
-	a := &p.host.cas[ca]
-	if p.host.now < a.told {
-		p.host.result.Impolite++
+	h, a := p.host, &p.host.cas[ca]
+	if h.now < a.told {
+		h.result.Impolite = append(h.result.Impolite, Call{h.fate.Seed, h.fate.Host, h.now})
+		h.note(c, "ca%d is asked although it asked for time", ca)
 	}
 	if err := p.reach(c, ca); err != nil {
 		if f := (*renew.Failure)(nil); errors.As(err, &f) && f.Class == renew.Limited { // a limit binds the account
 			a.told = a.busyUntil
-			if does, _ := p.write(); does {
+			if a.noted, _ = p.write(); a.noted {
 				a.holdUntil = f.RetryAt
 			} else {
 				p.unnoted[ca] = f.RetryAt

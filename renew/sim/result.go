@@ -33,6 +33,17 @@ func stamp(at time.Duration) string {
 	return fmt.Sprintf("day %d %s", at/day, epoch.Add(at).Format("15:04:05"))
 }
 
+// Call is a request to a CA that had asked for time.
+type Call struct {
+	Seed uint64
+	Host int
+	At   time.Duration
+}
+
+func (c Call) String() string {
+	return fmt.Sprintf("seed %d host %d: a CA is asked at %s although it had asked for time", c.Seed, c.Host, stamp(c.At))
+}
+
 // Result is what came of histories.
 type Result struct {
 	Histories int
@@ -48,7 +59,7 @@ type Result struct {
 	Harm      []Finding
 	Unheard   []Finding
 	Twice     int64 // orders placed although one for the same was in flight
-	Impolite  int64 // requests to a CA that had asked for time
+	Impolite  []Call
 	Limits    Limits
 }
 
@@ -79,7 +90,7 @@ func (r Result) plus(o Result) Result {
 	r.Harm = append(r.Harm, o.Harm...)
 	r.Unheard = append(r.Unheard, o.Unheard...)
 	r.Twice += o.Twice
-	r.Impolite += o.Impolite
+	r.Impolite = append(r.Impolite, o.Impolite...)
 	r.Limits = r.Limits.worst(o.Limits)
 	return r
 }
@@ -93,14 +104,14 @@ most of a CA's limits: %d of 5 of one set in 7 days, %d of 50 of one domain, %d 
 %d lapses that nobody could have prevented
 %d preventable lapses, %d lapses without an alarm in time
 `, r.Histories, r.Years, r.Looks, r.Issued, r.Orders, r.Reloads, r.Starts-int64(r.Histories), r.Proofs, r.Skipped,
-		r.Limits.Set, r.Limits.Domain, r.Limits.Orders, r.Limits.Failed, r.Impolite, len(r.Lapses), len(r.Harm), len(r.Unheard))
+		r.Limits.Set, r.Limits.Domain, r.Limits.Orders, r.Limits.Failed, len(r.Impolite), len(r.Lapses), len(r.Harm), len(r.Unheard))
 }
 
 // Good tells whether the policy kept all that it promises: no preventable lapse,
 // none unheard, no CA bothered beyond 80 % of what Let's Encrypt allows.
 func (r Result) Good() bool {
 	l := r.Limits
-	return len(r.Harm)+len(r.Unheard) == 0 && r.Impolite+r.Twice == 0 && l.Orders <= 240 && l.Set <= 4 && l.Domain <= 40 && l.Failed <= 4
+	return len(r.Harm)+len(r.Unheard)+len(r.Impolite) == 0 && r.Twice == 0 && l.Orders <= 240 && l.Set <= 4 && l.Domain <= 40 && l.Failed <= 4
 }
 
 // sort puts the findings in an order that does not hang on who was ready first.

@@ -129,3 +129,30 @@ func TestMassRevocation(t *testing.T) {
 		t.Errorf("%d called back: %d replaced in time, %d late; %d of the others left alone", called, replaced, late, spared)
 	}
 }
+
+// TestACAThatAsksForTimeIsNotAsked, where this host can know: an agent that can
+// write nothing forgets when it is ended, and a clock that jumps takes all times
+// with it.
+func TestACAThatAsksForTimeIsNotAsked(t *testing.T) {
+	const life = 160 * time.Hour
+	due := plan{Life: life}.every()
+	busy := Fault{Kind: CABusy, From: beforeWindow(life), To: due + 5*time.Hour}
+	for name, others := range map[string][]Fault{
+		"":             nil,
+		"clock jumps":  {{Kind: ClockJump, From: due + 2*time.Hour, To: due + 3*time.Hour, U: 0.9}},
+		"full disk":    {{Kind: DiskFull, From: beforeWindow(life), To: due + 4*time.Hour}},
+		"and a reboot": {{Kind: DiskFull, From: beforeWindow(life), To: due + 4*time.Hour}, {Kind: Reboot, From: due + 2*time.Hour, To: due + 2*time.Hour + time.Minute}},
+	} {
+		fate := scenario(life, life, 1, append(others, busy)...)
+		r := Run(fate, Options{}, nil)
+		if len(r.Impolite) > 0 {
+			t.Errorf("%s: %v", name, r.Impolite)
+		}
+		if r.Issued == 0 {
+			t.Errorf("%s: nothing is issued: this test can't fail", name)
+		}
+		if r := Run(fate, Options{Planted: &Planted{Facts: noHold, Flaw: impatient}}, nil); len(r.Impolite) == 0 {
+			t.Errorf("%s: an agent that does not wait is polite", name)
+		}
+	}
+}

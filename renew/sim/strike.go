@@ -49,6 +49,7 @@ func (h *host) strike(f Fault) {
 			h.jumped = h.now
 		}
 		h.offset += jump(f)
+		h.forget(true)
 		h.events.add(event{at: h.now + day, do: h.awake}) // a preflight has been made by then
 	case OOMKill:
 		if h.asleep == 0 && h.proc != nil {
@@ -218,6 +219,7 @@ func (h *host) lift(f Fault) {
 		}
 	case ClockJump:
 		h.offset -= jump(f)
+		h.forget(true)
 	default:
 		return // struck once
 	}
