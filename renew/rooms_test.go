@@ -16,7 +16,7 @@ const module = "github.com/certvigil/certvigil"
 // only those above. docs/architecture.md draws it.
 var rooms = []string{
 	"renew", "hooks", "renew/watch", "renew/keypair", "renew/config", "renew/store", "renew/install",
-	"renew/issue", "renew/crl", "renew/probe", "renew/discover", "renew/preflight", "renew/agent", "renew/check", "renew/status",
+	"renew/issue", "renew/crl", "renew/probe", "renew/sockets", "renew/discover", "renew/preflight", "renew/agent", "renew/check", "renew/status",
 	"renew/sim/oracle", "renew/sim",
 	"renew/issue/acmetest", "renew/issue/faultproxy", "renew/store/disktest", "cmd/certvigil",
 	"examples/prober", "examples/stage", "examples/demo", "examples/soak", "examples/idle", "examples/speed", "examples/sim",

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/certvigil/certvigil/renew"
+	"github.com/certvigil/certvigil/renew/sockets"
 )
 
 // listener is one place where a server can be asked.
@@ -65,24 +66,24 @@ const mostListeners = 512
 // listeners are the sockets that can be asked from here, and what could not be
 // looked at, but for mine, by their inodes. Several of one address (SO_REUSEPORT)
 // are one.
-func listeners(ctx context.Context, mine map[string]bool) (all []listener, blind []string) {
-	found, err := sockets()
+func listeners(ctx context.Context, mine map[uint64]bool) (all []listener, blind []string) {
+	found, err := sockets.Listening()
 	if err != nil {
 		blind = append(blind, err.Error())
 	}
 	held := owners()
 	known := map[string]bool{}
-	here := map[string]process{} // who holds one of them, and is no container's
+	here := map[uint64]process{} // who holds one of them, and is no container's
 	for _, s := range found {
-		if p, ok := held[s.inode]; ok {
-			here[s.inode] = p
+		if p, ok := held[s.Inode]; ok {
+			here[s.Inode] = p
 		}
-		ip := s.at.Addr()
-		if mine[s.inode] || never(s.at.Port()) || ip.IsLinkLocalUnicast() || known[s.at.String()] {
+		ip := s.At.Addr()
+		if mine[s.Inode] || never(s.At.Port()) || ip.IsLinkLocalUnicast() || known[s.At.String()] {
 			continue
 		}
-		known[s.at.String()] = true
-		all = append(all, listener{address: reach(s.at).String(), bound: s.at, socket: s.at.String() + " " + s.inode, process: whose(s, held[s.inode])})
+		known[s.At.String()] = true
+		all = append(all, listener{address: reach(s.At).String(), bound: s.At, socket: fmt.Sprintf("%s %d", s.At, s.Inode), process: whose(s, held[s.Inode])})
 	}
 	uses, unread := configured(ctx, here)
 	blind = append(blind, unread...)
@@ -109,11 +110,11 @@ func reach(at netip.AddrPort) netip.AddrPort {
 }
 
 // whose says who listens: the process, or its user where that is hidden.
-func whose(s socket, p process) string {
+func whose(s sockets.Socket, p process) string {
 	if p.pid != 0 {
 		return fmt.Sprintf("%s, pid %d", p.name, p.pid)
 	}
-	id := strconv.FormatUint(s.uid, 10)
+	id := strconv.FormatUint(s.UID, 10)
 	if u, err := user.LookupId(id); err == nil {
 		return "a process of " + plain(u.Username)
 	}

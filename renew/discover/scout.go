@@ -53,7 +53,7 @@ func (s *Scout) listed(ctx context.Context, age time.Duration) (all []listener, 
 		ctx, cancel = context.WithTimeout(ctx, time.Until(until)/listPortion)
 		defer cancel()
 	}
-	var mine map[string]bool
+	var mine map[uint64]bool
 	if !s.self {
 		mine = own()
 	}

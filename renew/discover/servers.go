@@ -25,7 +25,7 @@ var (
 // the usual places are read. The files are read as they are: to have a server
 // print what it made of them takes root, and tells no more of what is needed. A
 // file that is not there is an optional one, or lies where only a container sees it.
-func configured(ctx context.Context, seen map[string]process) (uses []use, blind []string) {
+func configured(ctx context.Context, seen map[uint64]process) (uses []use, blind []string) {
 	add := func(server string, more []use, errs []error) {
 		for _, u := range more {
 			u.server = server
@@ -61,7 +61,7 @@ func configured(ctx context.Context, seen map[string]process) (uses []use, blind
 const mostTold = 3
 
 // processes are those that hold sockets, each command line once, by program.
-func processes(seen map[string]process) map[string][]process {
+func processes(seen map[uint64]process) map[string][]process {
 	all := map[string][]process{}
 	for _, p := range seen {
 		same := func(o process) bool { return slices.Equal(o.args, p.args) }
