@@ -429,3 +429,40 @@ func TestAnEndedContextRunsNothing(t *testing.T) {
 		t.Error("it ran")
 	}
 }
+
+// TestEachIsToldJustBeforeTheReload: after the test, and neither where that fails
+// nor before the run has its turn.
+func TestEachIsToldJustBeforeTheReload(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	note := func(what string) {
+		f, err := os.OpenFile(log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer f.Close()
+		fmt.Fprintln(f, what)
+	}
+	r := runner(t)
+	h := command(t, `echo reload >> "$1"`, log)
+	h.Test = sh(t, `echo test >> "$1"`, log)
+	var running sync.WaitGroup
+	for _, ev := range []Event{www, api} {
+		ev.Reloading = func() { note("told") }
+		running.Go(func() {
+			if _, err := r.Run(t.Context(), h, ev, time.Second); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	running.Wait()
+	if got := strings.Fields(read(t, log)); !slices.Equal(got, []string{"test", "told", "told", "reload"}) && !slices.Equal(got, []string{"test", "told", "reload", "test", "told", "reload"}) {
+		t.Errorf("got %q", got)
+	}
+	ev := www
+	ev.Reloading = func() { t.Error("told of a reload that its test forbids") }
+	h.Test = []string{"/bin/false"}
+	if _, err := r.Run(t.Context(), h, ev, 0); err == nil {
+		t.Error("the test passed")
+	}
+}

@@ -51,4 +51,6 @@ type Event struct {
 	Key         string   `json:"key"`       // absolute path
 	Fingerprint string   `json:"fingerprint_sha256"`
 	Reason      string   `json:"reason"`
+
+	Reloading func() `json:"-"` // called just before the reload, after the test; may be nil
 }

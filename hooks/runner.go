@@ -115,6 +115,11 @@ func (r *Runner) execute(ctx context.Context, h Hook, events []Event) (Result, e
 			return res, err
 		}
 	}
+	for _, ev := range events {
+		if ev.Reloading != nil {
+			ev.Reloading()
+		}
+	}
 	res.Reload, err = r.timed(ctx, h, phaseReload, events, r.reload)
 	return res, err
 }

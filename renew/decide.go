@@ -185,7 +185,7 @@ func ranInVain(now time.Time, h string, c *Cert, f *Facts) bool {
 		if p.Served || p.Unverifiable || p.CheckedAt.IsZero() || astray(c, f, p) {
 			continue
 		}
-		own := e.hooksOr(c.Hooks)
+		own := e.HooksOr(c.Hooks)
 		if !slices.Contains(own, h) || slices.ContainsFunc(own, func(h string) bool { return hookPending(h, f) }) {
 			continue
 		}

@@ -43,9 +43,9 @@ func (e Endpoint) NamesOr(all []string) []string {
 	}
 }
 
-// hooksOr returns the hooks that have the endpoint's server read its files again:
+// HooksOr returns the hooks that have the endpoint's server read its files again:
 // those that it names, or all.
-func (e *Endpoint) hooksOr(all []string) []string {
+func (e *Endpoint) HooksOr(all []string) []string {
 	if len(e.Hooks) > 0 {
 		return e.Hooks
 	}
@@ -56,7 +56,7 @@ func (e *Endpoint) hooksOr(all []string) []string {
 func (p Proof) hooks(c *Cert) []string {
 	for i := range c.Endpoints {
 		if e := &c.Endpoints[i]; e.Address == p.Address && e.NoSNI == (p.Name == "") {
-			return e.hooksOr(c.Hooks)
+			return e.HooksOr(c.Hooks)
 		}
 	}
 	return c.Hooks

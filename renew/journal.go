@@ -95,6 +95,9 @@ type Proof struct {
 	Untrusted    string    `json:"untrusted,omitempty"` // why the endpoint's clients do not trust what was served
 	Error        string    `json:"error,omitempty"`
 	CheckedAt    time.Time `json:"checked_at"`
+	// OlderConnections is how many connections at the address are from before its
+	// server was last reloaded, whichever name they asked for.
+	OlderConnections int `json:"older_connections,omitempty"`
 }
 
 // Issuance is one certificate that was issued, for the brake.

@@ -22,6 +22,7 @@ import (
 	"github.com/certvigil/certvigil/renew/install"
 	"github.com/certvigil/certvigil/renew/issue"
 	"github.com/certvigil/certvigil/renew/probe"
+	"github.com/certvigil/certvigil/renew/sockets"
 	"github.com/certvigil/certvigil/renew/status"
 	"github.com/certvigil/certvigil/renew/store"
 	"github.com/certvigil/certvigil/renew/watch"
@@ -55,12 +56,12 @@ func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, e
 	if err != nil {
 		return nil, err
 	}
-	sockets, err := activation.ListenersWithNames()
+	passed, err := activation.ListenersWithNames()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("taking over systemd's sockets: %w", err), st.Close())
 	}
 	s := &service{
-		flags: g, store: st, responder: issue.NewResponder(sockets, parts.Log), runner: hooks.New(parts.Log), log: parts.Log,
+		flags: g, store: st, responder: issue.NewResponder(passed, parts.Log), runner: hooks.New(parts.Log), log: parts.Log,
 	}
 	issuer, err := s.issuerFor(cfg)
 	if err != nil {
@@ -69,6 +70,7 @@ func openService(g *globals, cfg *config.Config, parts agent.Parts) (*service, e
 	}
 	parts.Store, parts.Prober, parts.Runner = st, &probe.Prober{}, s.runner
 	parts.Lists, parts.Scout = crl.New("certvigil/"+version), &discover.Scout{}
+	parts.Sockets = &sockets.Lists{}
 	parts.Writer.Around = g.disk
 	parts.Built, _ = time.Parse(time.RFC3339, built) // where nobody knows, nothing is ruled out
 	s.agent = agent.New(parts, cfg, s.checked(cfg, issuer))

@@ -157,6 +157,9 @@ func printEndpoints(w io.Writer, c agent.CertReport) {
 		}
 		fmt.Fprintf(w, "%s: %s: %s\n", c.Name, where, how)
 	}
+	for _, e := range c.Older() {
+		fmt.Fprintf(w, "%s: %s: %s (at %s)\n", c.Name, e.Address, e.Older(), e.CheckedAt.Local().Format("15:04:05"))
+	}
 }
 
 // printFindings says what is the matter with c, and with which endpoint.

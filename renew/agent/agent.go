@@ -60,15 +60,23 @@ type Lists interface {
 	Look(ctx context.Context, now time.Time, q crl.Query) (crl.Answer, error)
 }
 
+// Sockets knows who is connected to this host.
+type Sockets interface {
+	// Connected notes which connections are open at an address. Still counts those
+	// of them that are open yet, at since or later; nil where there are none.
+	Connected(address string) (still func(since time.Time) (int, error), err error)
+}
+
 // Parts is what an Agent is made of. Store, Prober, Runner and Log are needed.
 type Parts struct {
-	Store  Store
-	Prober Prober
-	Runner Runner
-	Lists  Lists // may be nil: then nobody looks
-	Scout  Scout // may be nil: then nobody searches
-	Log    *slog.Logger
-	Writer install.Writer // of outputs
+	Store   Store
+	Prober  Prober
+	Runner  Runner
+	Lists   Lists   // may be nil: then nobody looks
+	Scout   Scout   // may be nil: then nobody searches
+	Sockets Sockets // may be nil: then nobody counts connections
+	Log     *slog.Logger
+	Writer  install.Writer // of outputs
 	// Alive is called once a turn of the loop, at least every Turn: a watchdog
 	// that hears nothing knows that the lap is stuck. It may ask for a line that
 	// says how things are.

@@ -101,7 +101,9 @@ func (j *job) run(ctx context.Context, name string, event hooks.Event, done *[]d
 			return d.res, d.err
 		}
 	}
+	event.Reloading = j.reloading(h)
 	res, err := j.parts.Runner.Run(ctx, h, event, j.spacing())
+	j.older.returned(j.parts.Drive.Now())
 	*done = append(*done, deployed{h, res, err})
 	return res, err
 }

@@ -26,6 +26,7 @@ type job struct {
 	cert   renew.Cert
 	facts  renew.Facts
 	step   renew.Step
+	older  *older
 	log    *slog.Logger
 
 	unsaved *renew.Journal // set where the journal could not be written

@@ -24,6 +24,7 @@ type entry struct {
 	ended time.Time   // and when
 
 	searched bool // one has ended
+	older    older
 
 	at    time.Time // when to look again, or, parked, the end of what is held
 	in    *queue    // the queue that it stands in; nil when it stands in none

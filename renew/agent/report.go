@@ -83,8 +83,11 @@ type EndpointReport struct {
 	CheckedAt    time.Time `json:"checked_at"`
 	Untrusted    string    `json:"untrusted,omitempty"`
 	Error        string    `json:"error"`
-	Auto         bool      `json:"auto,omitempty"`    // not configured, but found
-	Process      string    `json:"process,omitempty"` // whose it is, where it was found
+	// OlderConnections is how many connections at the address were, when it was
+	// looked at, from before the last reload, whichever name they asked for.
+	OlderConnections int    `json:"older_connections,omitempty"`
+	Auto             bool   `json:"auto,omitempty"`    // not configured, but found
+	Process          string `json:"process,omitempty"` // whose it is, where it was found
 }
 
 // Worst returns the worst health of all certificates; a configuration that
@@ -191,6 +194,7 @@ func Describe(now time.Time, c renew.Cert, f renew.Facts) CertReport {
 		r.Endpoints = append(r.Endpoints, EndpointReport{
 			Address: p.Address, Name: p.Name, Served: p.Served, Unverifiable: p.Unverifiable,
 			Fingerprint: p.Fingerprint, NotAfter: p.NotAfter, CheckedAt: p.CheckedAt, Untrusted: p.Untrusted, Error: p.Error,
+			OlderConnections: p.OlderConnections,
 		})
 		if place, ok := renew.FoundAt(&c, &f, p); ok {
 			last := &r.Endpoints[len(r.Endpoints)-1]

@@ -174,6 +174,7 @@ func (j *job) verify(ctx context.Context) {
 			missed = fmt.Errorf("%s: %s", p.Where(), p.Error)
 		}
 	}
+	j.older.count(proofs, j.log)
 	before := renew.StageOf(&j.cert, &j.facts)
 	j.record(func(n *renew.Journal) {
 		n.Proofs = proofs
@@ -187,14 +188,18 @@ func (j *job) verify(ctx context.Context) {
 		return
 	}
 	if before != renew.Served && renew.StageOf(&j.cert, &j.facts) == renew.Served {
-		j.logServed(now, len(proofs))
+		j.logServed(now, proofs)
 	}
 	j.prune(proofs)
 }
 
-func (j *job) logServed(now time.Time, endpoints int) {
+func (j *job) logServed(now time.Time, proofs []renew.Proof) {
 	next, _ := renew.Renewal(now, &j.cert, &j.facts)
-	j.log.Info("served", "version", j.facts.Live, "endpoints", endpoints, "took", j.took(),
+	log := j.log
+	if n := mostOlder(proofs); n > 0 {
+		log = log.With("older_connections", n)
+	}
+	log.Info("served", "version", j.facts.Live, "endpoints", len(proofs), "took", j.took(),
 		"fingerprint", j.facts.Held.Fingerprint, "next", next.At, "next_reason", next.Reason)
 }
 

@@ -149,7 +149,7 @@ func (a *Agent) startStep(ctx context.Context, now time.Time, e *entry, l *lane)
 	*j = job{
 		parts: &a.parts, issuer: a.issuer, config: a.config, hooks: a.config.Hooks,
 		now: now, began: a.parts.Drive.Now(), cert: e.cert, facts: e.facts, step: e.step,
-		log: e.log,
+		older: &e.older, log: e.log,
 	}
 	a.parts.Drive.Start(j.step.Do, func() { j.perform(ctx) }, func() {
 		a.done <- outcome{entry: e, lane: l, unsaved: j.unsaved}

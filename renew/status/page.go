@@ -89,6 +89,9 @@ func (p *page) row(c agent.CertReport, now time.Time) {
 	for _, e := range c.Endpoints {
 		p.endpoint(e)
 	}
+	for _, e := range c.Older() {
+		p.add("<div class=\"muted\">%v: %v (at %v)</div>", e.Address, e.Older(), when(e.CheckedAt))
+	}
 	if len(c.Endpoints) == 0 {
 		p.add("<span class=\"muted\">none: nobody proves it</span>")
 	}
