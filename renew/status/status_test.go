@@ -215,7 +215,7 @@ func TestThePage(t *testing.T) {
 	hostile.Name, hostile.Names, hostile.Stage, hostile.Health, hostile.Busy = evil, []string{evil}, evil, evil, evil
 	hostile.Findings = []renew.Finding{{Reason: evil, Detail: evil}}
 	hostile.Next = renew.Step{Do: evil, Reason: evil}
-	hostile.Endpoints = []agent.EndpointReport{{Address: evil, Name: evil, Error: evil}}
+	hostile.Endpoints = []agent.EndpointReport{{Address: evil, Name: evil, Error: evil, OlderConnections: 3}}
 	src.report.Version, src.report.Config.Path = evil, evil
 	src.report.Certificates = append(src.report.Certificates, hostile)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -251,11 +251,14 @@ func TestThePage(t *testing.T) {
 	if code != http.StatusOK || !strings.Contains(body, "hook-failing") || !strings.Contains(body, "60 days") || !strings.Contains(body, "example.com") {
 		t.Errorf("page %d:\n%s", code, body)
 	}
+	if !strings.Contains(body, ": 3 connections from before the reload are still open (at ") {
+		t.Errorf("older connections are not on the page:\n%s", body)
+	}
 	if strings.Contains(body, "<script>") || strings.Contains(body, "error: <b>") {
 		t.Error("what a hook or a file says gets into the page as it is")
 	}
 	const harmless = "&#34;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;"
-	if n := strings.Count(body, harmless); n != 15 || strings.Contains(body, `"">`) {
+	if n := strings.Count(body, harmless); n != 16 || strings.Contains(body, `"">`) {
 		t.Errorf("%d places are escaped in\n%s", n, body)
 	}
 	if !strings.Contains(header.Get("Content-Security-Policy"), "default-src 'none'") {
