@@ -34,7 +34,7 @@ func (l *Lists) Connected(address string) (still func(since time.Time) (int, err
 		return nil, err
 	}
 	var notes []*note
-	for _, at := range r.listeners(address) {
+	for _, at := range r.listeners(address, isHere) {
 		if len(r.open[at]) > 0 {
 			notes = append(notes, r.note(at))
 		}

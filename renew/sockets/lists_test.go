@@ -3,6 +3,7 @@ package sockets
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,47 @@ func readingOf(t *testing.T, lists ...string) *reading {
 	}
 	r.end()
 	return r
+}
+
+var elsewhere, elsewhere6 = netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8:9::/48")
+
+// TestAServerElsewhereIsNotTheOneHere: both may have the same port, and the one here
+// listen at every address.
+func TestAServerElsewhereIsNotTheOneHere(t *testing.T) {
+	server := listen(t, "tcp", ":0")
+	_, port, err := net.SplitHostPort(server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	accepted, err := server.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer accepted.Close()
+	var l Lists
+	for _, host := range []string{"203.0.113.9", "2001:db8:9::1", "fe80::9%nowhere"} {
+		if noted(t, &l, net.JoinHostPort(host, port)) != nil {
+			t.Errorf("what is connected here was noted of %s", host)
+		}
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range own {
+		host := a.(*net.IPNet).IP
+		if host.IsLinkLocalUnicast() {
+			continue // needs its zone
+		}
+		if noted(t, &l, net.JoinHostPort(host.String(), port)) == nil {
+			t.Errorf("nothing was noted of this host's %s", host)
+		}
+	}
 }
 
 func TestAConnectionBelongsToTheListenerThatFitsItBest(t *testing.T) {
@@ -47,14 +89,18 @@ func TestAConnectionBelongsToTheListenerThatFitsItBest(t *testing.T) {
 		"[fe80::1%eth0]:8443":    {26},
 		"127.0.0.1:993":          {25},
 		"127.0.0.1:25":           nil,
-		"192.0.2.2:25":           nil, // another host's
+		"192.0.2.2:25":           nil, // nothing listens at every address there
+		"203.0.113.9:443":        nil, // another host's, as are these
+		"203.0.113.9:8443":       nil,
+		"[2001:db8:9::1]:443":    nil,
 		"www.example.com:444":    nil,
 		"127.0.0.1:50000":        nil,
 		"unix:/run/www.sock":     nil,
 		"www.example.com":        nil,
 	} {
 		var got []uint64
-		for _, at := range r.listeners(address) {
+		here := func(ip netip.Addr) bool { return !elsewhere.Contains(ip) && !elsewhere6.Contains(ip) }
+		for _, at := range r.listeners(address, here) {
 			got = append(got, r.open[at]...)
 		}
 		if slices.Sort(got); !slices.Equal(got, want) {

@@ -101,8 +101,9 @@ func (r *reading) addConnection(c columns) error {
 
 // listeners are those that an endpoint's address leads to: of an IP address the
 // one that fits best, of a host name all at the port. There is none for a UNIX
-// socket, or for a server elsewhere.
-func (r *reading) listeners(address string) []netip.AddrPort {
+// socket, or for a server elsewhere: what listens at every address does so at those
+// of this host.
+func (r *reading) listeners(address string, here func(netip.Addr) bool) []netip.AddrPort {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil
@@ -115,19 +116,38 @@ func (r *reading) listeners(address string) []netip.AddrPort {
 	if err != nil {
 		return slices.DeleteFunc(slices.Collect(maps.Keys(r.open)), func(at netip.AddrPort) bool { return at.Port() != uint16(port) })
 	}
-	ip = ip.Unmap().WithZone("") // the lists have no zones
-	fit := []netip.Addr{ip, netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	ip = ip.Unmap()
+	fit := []netip.Addr{ip.WithZone(""), netip.IPv4Unspecified(), netip.IPv6Unspecified()} // the lists have no zones
 	if ip.Is6() {
-		fit = []netip.Addr{ip, netip.IPv6Unspecified()}
+		fit = []netip.Addr{ip.WithZone(""), netip.IPv6Unspecified()}
 	}
-	for _, ip := range fit {
-		at := netip.AddrPortFrom(ip, uint16(port))
-		if _, ok := r.open[at]; ok {
+	for i, bound := range fit {
+		at := netip.AddrPortFrom(bound, uint16(port))
+		if _, ok := r.open[at]; ok && (i == 0 || here(ip)) {
 			return []netip.AddrPort{at}
 		}
 	}
 	return nil
 }
+
+// isHere tells whether an address is one of this host's, without netlink, which
+// the service's sandbox has not: what is sent to one goes out from the same. No
+// packet is sent for that.
+func isHere(ip netip.Addr) bool {
+	if ip.IsLoopback() || ip.IsUnspecified() {
+		return true
+	}
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, discard)))
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	from := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
+	return from.Unmap().WithZone("") == ip.WithZone("")
+}
+
+// discard is a port that nothing is sent to (RFC 863).
+const discard = 9
 
 // note returns that of who is connected to one listener, the same for all who ask.
 func (r *reading) note(at netip.AddrPort) *note {
