@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -42,6 +43,7 @@ func (j *job) reloading(h hooks.Hook) func() {
 func (o *older) note(from Sockets, addresses []string, log *slog.Logger) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	defer o.survive(log)
 	for _, address := range addresses {
 		still, err := from.Connected(address)
 		switch {
@@ -70,6 +72,7 @@ func (o *older) returned(now time.Time) {
 func (o *older) count(proofs []renew.Proof, log *slog.Logger) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	defer o.survive(log)
 	for address, still := range o.still {
 		there := func(p renew.Proof) bool { return p.Address == address }
 		shown := func(p renew.Proof) bool { return p.Served && p.Address == address }
@@ -92,6 +95,16 @@ func (o *older) count(proofs []renew.Proof, log *slog.Logger) {
 				proofs[i].OlderConnections = n
 			}
 		}
+	}
+}
+
+// survive, deferred, ends a panic: neither a reload nor a proof fails for the sake of
+// a number, nor the process, whose hooks run elsewhere than its steps. What was
+// noted is forgotten. The caller holds o.mu.
+func (o *older) survive(log *slog.Logger) {
+	if r := recover(); r != nil {
+		o.still = nil
+		log.Error("counting connections panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 	}
 }
 

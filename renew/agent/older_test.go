@@ -286,6 +286,48 @@ func TestWhereItCantBeCountedNothingElseIsDifferent(t *testing.T) {
 	})
 }
 
+// defect is a list that panics: when it is noted, or when it is counted.
+type defect struct{ counts bool }
+
+func (d defect) Connected(string) (func(time.Time) (int, error), error) {
+	if !d.counts {
+		panic("a defect")
+	}
+	return func(time.Time) (int, error) { panic("a defect") }, nil
+}
+
+// TestADefectInCountingStopsNeitherReloadNorProof: hooks run in a goroutine of their
+// own, where a panic would be the end of the process.
+func TestADefectInCountingStopsNeitherReloadNorProof(t *testing.T) {
+	for _, d := range []defect{{}, {counts: true}} {
+		h := newHost(90 * day)
+		synctest.Test(t, func(t *testing.T) {
+			var said strings.Builder
+			a := New(Parts{Store: h, Prober: h, Runner: elsewhere{h}, Sockets: d, Log: slog.New(slog.NewTextHandler(&said, nil))}, configOf("www"), h)
+			stop := started(t, a)
+			time.Sleep(2 * proofs)
+			olderAt(t, a, "www")
+			stop()
+			if got := said.String(); strings.Count(got, "counting connections panicked") != 1 || !strings.Contains(got, "a defect") {
+				t.Errorf("the log says\n%s", got)
+			}
+		})
+	}
+}
+
+// elsewhere runs hooks in a goroutine of their own, as the real one does.
+type elsewhere struct{ *host }
+
+func (r elsewhere) Run(ctx context.Context, h hooks.Hook, e hooks.Event, spacing time.Duration) (res hooks.Result, err error) {
+	var running sync.WaitGroup
+	running.Go(func() {
+		e.Reloading()
+		res, err = r.host.Run(ctx, h, e, spacing)
+	})
+	running.Wait()
+	return res, err
+}
+
 // TestOneThatShowsTheOldCertificateIsNotCounted: there every connection is on it.
 func TestOneThatShowsTheOldCertificateIsNotCounted(t *testing.T) {
 	gathered(t, configOf("www"), func(t *testing.T, c *crowd, a *Agent) {
