@@ -5,7 +5,8 @@ import "time"
 // Bounds of the waits after failures. The CA's part follows Let's Encrypt's
 // advice (1, 10, 100 minutes, then daily). What costs only this host heals within
 // a minute of its cause: to the wait, with its jitter, come a proof that is under
-// way (10 s), company for the hook (up to 10 s) and the hook itself.
+// way (10 s; up to 40 s of a large server), company for the hook (up to 10 s) and
+// the hook itself.
 const (
 	issueFirst   = time.Minute
 	issueLongest = 24 * time.Hour

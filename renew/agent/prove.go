@@ -18,10 +18,11 @@ const mostAddresses = 8
 func (j *job) prove(ctx context.Context, want probe.Want) []renew.Proof {
 	endpoints := renew.Endpoints(&j.cert, &j.facts)
 	proofs := make([][]renew.Proof, len(endpoints))
-	until := j.clock().Add(j.patience()) // of all endpoints: it is the time since the reload that counts
+	began := j.clock() // of all endpoints: it is the time since the reload that counts
 	apart(byAddress(endpoints), func(places []int) {
 		for _, i := range places {
 			e := endpoints[i]
+			until := began.Add(j.patience(e))
 			proofs[i] = j.parts.Prober.Prove(ctx, e, e.NamesOr(j.cert.Names), j.facts.Live, want, max(0, until.Sub(j.clock())))
 		}
 	})

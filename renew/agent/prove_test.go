@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -176,6 +177,51 @@ func TestAProofWaitsForALargeServer(t *testing.T) {
 			if r := report(t, a, "www"); r.Stage != renew.Served {
 				t.Errorf("a test of %s, and new after %s: %s", tt.test, tt.begin, r.Stage)
 			}
+		})
+	}
+}
+
+// hurried notes how long each endpoint may take.
+type hurried struct {
+	large
+	given map[string]time.Duration
+}
+
+func (h *hurried) Prove(ctx context.Context, e renew.Endpoint, names []string, version int, want probe.Want, patience time.Duration) []renew.Proof {
+	h.set(func() { h.given[e.Address] = patience })
+	return h.large.Prove(ctx, e, names, version, want, 0)
+}
+
+func (h *hurried) Run(ctx context.Context, hook hooks.Hook, e hooks.Event, spacing time.Duration) (hooks.Result, error) {
+	res, err := h.host.Run(ctx, hook, e, spacing)
+	if hook.Name == "nginx" {
+		res.Test = h.test
+	}
+	return res, err
+}
+
+// TestASlowTestIsTheAffairOfItsOwnEndpoints: a mail server that is not reloaded is
+// told of as soon as ever, however long nginx takes to test its sites.
+func TestASlowTestIsTheAffairOfItsOwnEndpoints(t *testing.T) {
+	for test, want := range map[time.Duration]time.Duration{
+		6 * time.Second: 30 * time.Second, time.Second: reloadPatience, time.Hour: longestPatience,
+		math.MaxInt64: longestPatience, math.MaxInt64/5 + 1: longestPatience, -time.Minute: reloadPatience, math.MinInt64/5 - 1: reloadPatience, // no journal of ours
+	} {
+		cfg := configOf("www")
+		cfg.Hooks["mail"] = hooks.Hook{Name: "mail", Timeout: time.Second, Reload: hooks.Reload{Unit: "postfix.service"}}
+		c := &cfg.Certs[0]
+		c.Hooks = []string{"nginx", "mail"}
+		c.Endpoints = []renew.Endpoint{{Address: "www", Hooks: []string{"nginx"}}, {Address: "www:25", Hooks: []string{"mail"}}, {Address: "www:8443"}}
+		synctest.Test(t, func(t *testing.T) {
+			h := &hurried{large{patient: patient{newHost(90 * day)}, test: test}, map[string]time.Duration{}}
+			a := New(Parts{Store: h, Prober: h, Runner: h, Log: slog.New(slog.DiscardHandler)}, cfg, h.host)
+			defer started(t, a)()
+			time.Sleep(10 * time.Second)
+			h.set(func() {
+				if h.given["www"] != want || h.given["www:25"] != reloadPatience || h.given["www:8443"] != want {
+					t.Errorf("a test of %s: %v, want %s but for the mail server", test, h.given, want)
+				}
+			})
 		})
 	}
 }

@@ -138,8 +138,9 @@ func (j *job) install(ctx context.Context) {
 
 // How long a proof waits for the new certificate to appear. nginx with 5,000
 // server blocks takes 7 s to begin, and a busy machine longer: how long the server
-// took to test its configuration tells how long it takes to load it. A look without
-// a reload before it needs only patience for a hiccup.
+// took to test its configuration tells how long it takes to load it. That is the
+// affair of the endpoints that its hook is for. A look without a reload before it
+// needs only patience for a hiccup.
 const (
 	reloadPatience  = 10 * time.Second
 	testsWorth      = 5                // so many times what the test took, where that is more
@@ -148,11 +149,16 @@ const (
 	slackShare      = 4 // at most this part of the slack, for very short certificates
 )
 
-func (j *job) patience() time.Duration {
+func (j *job) patience(e renew.Endpoint) time.Duration {
 	p := idlePatience
-	for _, r := range j.facts.Journal.Hooks {
-		if r.Acknowledged == j.facts.Live && j.step.Reason != renew.ProofDue {
-			p = max(p, reloadPatience, min(testsWorth*r.Tested, longestPatience))
+	own := e.HooksOr(j.cert.Hooks)
+	for name, r := range j.facts.Journal.Hooks {
+		if r.Acknowledged != j.facts.Live || j.step.Reason == renew.ProofDue {
+			continue
+		}
+		p = max(p, reloadPatience)
+		if slices.Contains(own, name) {
+			p = max(p, testsWorth*max(0, min(r.Tested, longestPatience/testsWorth))) // whatever the journal says
 		}
 	}
 	return min(p, renew.Slack(&j.cert, &j.facts)/slackShare)
