@@ -30,12 +30,28 @@ func (j *job) reloading(h hooks.Hook) func() {
 	var addresses []string
 	for _, e := range renew.Endpoints(&j.cert, &j.facts) {
 		theirs := func(name string) bool { return j.hooks[name].Same(h) }
-		if !slices.Contains(addresses, e.Address) && slices.ContainsFunc(e.HooksOr(j.cert.Hooks), theirs) {
+		if !slices.Contains(addresses, e.Address) && !j.shows(e.Address) && slices.ContainsFunc(e.HooksOr(j.cert.Hooks), theirs) {
 			addresses = append(addresses, e.Address)
 		}
 	}
 	o, from, log := j.older, j.parts.Sockets, j.log // j may be another step by then
 	return func() { o.note(from, addresses, log) }
+}
+
+// shows tells whether an endpoint was proved to show the live version. Whoever came
+// since has that one too, though a hook runs once more: another server's, maybe,
+// which fails, where the endpoint names none of its own.
+func (j *job) shows(address string) bool {
+	shown := false
+	for p := range renew.LiveProofs(&j.cert, &j.facts) {
+		if p.Address != address {
+			continue
+		}
+		if shown = p.Served; !shown {
+			break
+		}
+	}
+	return shown
 }
 
 // note takes the place of what was noted before: who was connected then and still

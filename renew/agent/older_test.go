@@ -237,6 +237,34 @@ func TestAnEndpointsOwnHookTells(t *testing.T) {
 	})
 }
 
+// TestAFailingHookOfAnotherServerMakesNothingOld: it runs again and again, and the
+// endpoint, which names no hook, shows the new certificate since the first reload.
+func TestAFailingHookOfAnotherServerMakesNothingOld(t *testing.T) {
+	cfg := configOf("www")
+	cfg.Hooks["mail"] = hooks.Hook{Name: "mail", Timeout: time.Second, Reload: hooks.Reload{Unit: "postfix.service"}}
+	cfg.Certs[0].Hooks = []string{"nginx", "mail"}
+	gathered(t, cfg, func(t *testing.T, c *crowd, a *Agent) {
+		c.are("www", 1, 2)
+		runs, repaired := 0, false
+		c.set(func() {
+			c.hook = func(context.Context, hooks.Event) error {
+				if runs++; runs > 1 && !repaired {
+					return errors.New("postfix: fatal")
+				}
+				return nil
+			}
+		})
+		time.Sleep(time.Minute)
+		c.are("www", 2, 3, 4, 5)
+		time.Sleep(proofs)
+		c.set(func() { repaired = true })
+		time.Sleep(proofs)
+		if n := olderAt(t, a, "www"); n != 1 || runs < 10 {
+			t.Errorf("after %d runs %d are told, want the one from before the first", runs, n)
+		}
+	})
+}
+
 func TestAnAddressIsToldOnce(t *testing.T) {
 	cfg := configOf("www")
 	cfg.Certs[0].Names = []string{"www.example.com", "example.com"}
