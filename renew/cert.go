@@ -99,7 +99,11 @@ func (o Output) Paths() []string {
 
 // digest stands for what is printed: equal where that is.
 func digest(format string, args ...any) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, format, args...))
+	return digestOf(fmt.Appendf(nil, format, args...))
+}
+
+func digestOf(text []byte) string {
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -118,7 +122,10 @@ func outlined(all []Output) []Output {
 func (c Cert) Set() string { return nameSet(c.Names) }
 
 func nameSet(names []string) string {
-	return digest("%s", strings.Join(slices.Sorted(slices.Values(names)), "\n"))
+	if !slices.IsSorted(names) {
+		names = slices.Sorted(slices.Values(names))
+	}
+	return digestOf([]byte(strings.Join(names, "\n")))
 }
 
 // sameSet tells whether two lists hold the same names, in whatever order.

@@ -16,9 +16,7 @@ type rule func(now time.Time, c *Cert, f *Facts) (Step, bool)
 // rules, in the order in which they are asked. What puts a whole pair in place
 // comes first, then what gets a new one, so that a hook or an endpoint that
 // keeps failing never holds back a renewal.
-func rules() []rule {
-	return []rule{adoptRule, installRule, issueRule, rollbackRule, deployRule, verifyRule, adviseRule, enrollRule, lookUpRule, searchRule, preflightRule}
-}
+var rules = [...]rule{adoptRule, installRule, issueRule, rollbackRule, deployRule, verifyRule, adviseRule, enrollRule, lookUpRule, searchRule, preflightRule}
 
 // Decide returns the one thing to do next for c: the first rule whose time has
 // come, otherwise the rule whose time comes first. It is total: any facts,
@@ -32,7 +30,7 @@ func Decide(now time.Time, c *Cert, f *Facts) Step {
 // that was asked: all that [Ahead] returns, where nothing is due yet.
 func Foresee(now time.Time, c *Cert, f *Facts, ahead []Step) (Step, []Step) {
 	next := Step{Do: Wait, At: now.Add(idle), Reason: NothingToDo}
-	for _, r := range rules() {
+	for _, r := range rules {
 		s, ok := r(now, c, f)
 		if !ok {
 			continue
@@ -55,7 +53,7 @@ func Foresee(now time.Time, c *Cert, f *Facts, ahead []Step) (Step, []Step) {
 // plan that Decide picks from.
 func Ahead(now time.Time, c *Cert, f *Facts) []Step {
 	var steps []Step
-	for _, r := range rules() {
+	for _, r := range rules {
 		if s, ok := r(now, c, f); ok {
 			s.At = later(s.At, now)
 			steps = append(steps, s)

@@ -64,10 +64,15 @@ const (
 // attention over a renewal that does not come, and when it calls it critical.
 func Alarms() (attention, critical float64) { return 1 - attentionGone, 1 - criticalGone }
 
+// concerns are what Health looks at.
+var concerns = [...]func(now time.Time, c *Cert, f *Facts) []Finding{
+	pairHealth, issueHealth, deployHealth, rollbackHealth, proofHealth, foundHealth, foreignHealth, revokedHealth, preflightHealth,
+}
+
 // Health judges c. Like Decide it is pure and total.
 func Health(now time.Time, c *Cert, f *Facts) Verdict {
 	var found []Finding
-	for _, look := range []func(time.Time, *Cert, *Facts) []Finding{pairHealth, issueHealth, deployHealth, rollbackHealth, proofHealth, foundHealth, foreignHealth, revokedHealth, preflightHealth} {
+	for _, look := range concerns {
 		found = append(found, look(now, c, f)...)
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Compare(b.Level.rank(), a.Level.rank()) })

@@ -26,6 +26,9 @@ func (j *job) prove(ctx context.Context, want probe.Want) []renew.Proof {
 			proofs[i] = j.parts.Prober.Prove(ctx, e, e.NamesOr(j.cert.Names), j.facts.Live, want, max(0, until.Sub(j.clock())))
 		}
 	})
+	if len(proofs) == 1 {
+		return proofs[0]
+	}
 	return slices.Concat(proofs...)
 }
 
