@@ -22,7 +22,7 @@ const (
 	year = 365 * 24 * time.Hour
 	// The garbage collector runs when so much memory is in use, not before: next to
 	// nothing of what a simulation allocates is kept.
-	memory      = 256 << 20
+	memory      = 1 << 30
 	shrinkTries = 2000
 	mostShown   = 20
 	mostTold    = 60 // lines of a history

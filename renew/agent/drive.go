@@ -51,9 +51,9 @@ func (d Drive) orReal() Drive {
 	return d
 }
 
-// jitter returns a factor between 0.8 and 1.2, so that certificates that failed
-// together are not retried together.
-func (d Drive) jitter(cert string) float64 { return 0.8 + 0.4*d.Rand(cert) }
+// Jitter makes of a number from [0, 1) a factor between 0.8 and 1.2 for a wait, so
+// that certificates that failed together are not retried together.
+func Jitter(drawn float64) float64 { return 0.8 + 0.4*drawn }
 
 // Lap takes in what has ended and starts what is due, until nothing more is due
 // at once, and returns when the next is. It is the loop's body without its

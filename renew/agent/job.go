@@ -159,7 +159,7 @@ func (j *job) failAs(ctx context.Context, n *renew.Journal, t *renew.Trouble, er
 	if j.step.Do == renew.Issue && class == renew.Transient && len(namesOf(err)) == 0 {
 		wait = renew.Hurried(now, wait, &j.cert, &j.facts)
 	}
-	retryAt := now.Add(time.Duration(float64(wait) * j.parts.Drive.jitter(j.cert.Name)))
+	retryAt := now.Add(time.Duration(float64(wait) * Jitter(j.parts.Drive.Rand(j.cert.Name))))
 	if f, ok := errors.AsType[*renew.Failure](err); ok && !f.RetryAt.IsZero() {
 		retryAt = f.RetryAt
 	}

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -52,7 +51,6 @@ type cert struct {
 	plan   plan
 	index  int
 	config renew.Cert
-	dice   *rand.Rand
 
 	// On disk.
 	versions []renew.Version
@@ -107,7 +105,7 @@ func newHost(fate History, opts Options) *host {
 		h.cas[ca].life = forever
 	}
 	for i, p := range fate.Certs {
-		c := &cert{plan: p, index: i, serving: -1, dice: rand.New(rand.NewPCG(fate.Seed, uint64(fate.Host)<<20|uint64(i)))}
+		c := &cert{plan: p, index: i, serving: -1}
 		c.config = p.as(configOf(i, p, fate.Fallback))
 		c.skip.to = [2]time.Duration{-1, -1}
 		h.certs = append(h.certs, c)
@@ -166,7 +164,7 @@ func (h *host) start() {
 		Store: h.proc, Prober: h.proc, Runner: h.proc, Log: slog.New(slog.DiscardHandler),
 		Drive: agent.Drive{
 			Now: h.proc.now, Start: h.proc.start,
-			Rand: func(name string) float64 { return h.find(name).dice.Float64() },
+			Rand: func(name string) float64 { return h.drawn(h.find(name), h.proc.now()) },
 			Within: func(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc) {
 				return ctx, func() {}
 			},
@@ -181,6 +179,9 @@ func (h *host) stop() {
 	if h.proc != nil {
 		h.proc.dead = true
 		h.awake()
+		for _, c := range h.certs {
+			c.skip.to[proofs], c.skip.unwritten = -1, false // what it had in its hands
+		}
 		h.proc = nil
 	}
 }

@@ -56,6 +56,9 @@ const (
 	validateTime = 5 * time.Second
 )
 
+// brownFails is how many of the requests in a brownout fail.
+const brownFails = 0.5
+
 func failure(class renew.Class, text string) *renew.Failure {
 	return &renew.Failure{Op: "ordering", Class: class, Err: errors.New(text)}
 }
@@ -184,7 +187,7 @@ func (p *process) reach(c *cert, ca int) error {
 		case u < 0.3:
 			p.elapsed += refusedTime
 			return errServer
-		case u < 0.5:
+		case u < brownFails:
 			p.elapsed += timeoutTime
 			return errTimeout
 		}
@@ -202,6 +205,9 @@ func (h *host) chance(c *cert, what uint64) float64 {
 	x ^= x >> 31
 	return float64(x>>11) / (1 << 53)
 }
+
+// drawn is what an agent draws for a certificate at a moment of its clock.
+func (h *host) drawn(c *cert, at time.Time) float64 { return h.chance(c, uint64(at.UnixNano())) }
 
 // validate is what the CA finds when it looks at the names.
 func (p *process) validate(c *cert, ca int, cc renew.Cert, held renew.Version) error {

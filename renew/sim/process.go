@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 	"time"
 
@@ -130,17 +131,14 @@ func (p *process) Account(directory, _ string) (store.Account, bool, error) {
 // prune drops old versions but the last keep and those to spare, as
 // store.Prune does.
 func (c *cert) prune(keep int, spare []int) {
-	spared := func(n int) bool {
-		for _, s := range spare {
-			if s == n {
-				return true
-			}
-		}
-		return false
+	old := max(0, len(c.versions)-keep)
+	if !slices.ContainsFunc(c.versions[:old], func(v renew.Version) bool { return slices.Contains(spare, v.N) }) {
+		c.versions, c.leafOf = c.versions[old:], c.leafOf[old:]
+		return
 	}
 	versions, leafOf := c.versions[:0:0], c.leafOf[:0:0] // readers keep what they read
 	for i, v := range c.versions {
-		if i >= len(c.versions)-keep || spared(v.N) {
+		if i >= old || slices.Contains(spare, v.N) {
 			versions, leafOf = append(versions, v), append(leafOf, c.leafOf[i])
 		}
 	}

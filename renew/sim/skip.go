@@ -1,20 +1,19 @@
 package sim
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/certvigil/certvigil/renew"
-	"github.com/certvigil/certvigil/renew/sim/oracle"
 )
 
 // Most of what an agent does in a year is to find that nothing changed: a proof
-// an hour, and a question to the CA every six. The simulator knows when anything
-// that they could see will change next, and lets those before that not take
-// place: they are entered in the journal as if they had. Every one that could
-// see a change, or that comes before something breaks into its series (a
-// restart, a clock that jumps), is made.
+// an hour, and a question to the CA every six; or that what failed fails again. The
+// simulator knows when anything that they could see will change next, and lets those
+// before that not take place: they are entered in the journal as if they had. Every
+// one that could see a change, or that comes before something breaks into its series
+// (a restart, a clock that jumps), is made.
 
 // The two series.
 const (
@@ -27,62 +26,17 @@ type skip struct {
 	every [2]time.Duration
 	to    [2]time.Duration // the next that takes place; -1 where none is skipped
 	base  [2]time.Duration // the last that is in the journal
+	tries []try            // that do not take place, since they would fail
+
+	unwritten bool // the journal with the last proofs is in the agent's hands, since the disk is full
 }
 
-// calm is when the next change of a host's world comes.
-type calm struct {
-	breaks []time.Duration         // in order: when the clock jumps, which breaks into every series
-	storms [cas + 1][]oracle.Span  // in order, by CA: when its answers are odd; the last is the disk's
-	own    map[int][]time.Duration // by certificate: when its next ARI answer will be odd
-}
-
-func newCalm(fate History) calm {
-	m := calm{own: map[int][]time.Duration{}}
-	for _, f := range fate.Faults {
-		switch f.Kind {
-		case CAOutage, CALongOutage, CADeath, CABrownout, CABusy:
-			m.storms[f.CA] = append(m.storms[f.CA], oracle.Span{From: f.From, To: f.To})
-		case DiskFull, ReadOnly:
-			m.storms[cas] = append(m.storms[cas], oracle.Span{From: f.From, To: f.To})
-		case ARIGarbage:
-			m.own[f.Cert] = append(m.own[f.Cert], f.From)
-		case ClockJump:
-			m.breaks = append(m.breaks, f.From, f.To)
-		}
-	}
-	slices.Sort(m.breaks)
-	for i := range m.storms {
-		slices.SortFunc(m.storms[i], func(a, b oracle.Span) int { return cmp.Compare(a.From, b.From) })
-	}
-	return m
-}
-
-// stop returns the first of a series, base + every and on, that has to be made.
-func (m *calm) stop(s [2]time.Duration, storms ...[]oracle.Span) time.Duration {
-	base, every := s[0], s[1]
-	at := forever
-	if i, _ := slices.BinarySearch(m.breaks, base+1); i < len(m.breaks) {
-		at = max(before(m.breaks[i], s), base+every)
-	}
-	for _, list := range storms {
-		for _, storm := range list {
-			if storm.To <= base {
-				continue
-			}
-			first := base + every
-			if storm.From > first {
-				first = before(storm.From, s) + every
-			}
-			if first >= at {
-				break
-			}
-			if first < storm.To || first == storm.From {
-				at = first
-				break
-			}
-		}
-	}
-	return at
+// try is a step that fails, and what the journal says then.
+type try struct {
+	do     renew.Do
+	issuer string // of an order
+	ended  time.Duration
+	after  renew.Trouble
 }
 
 // before returns the last of the series that is earlier than at.
@@ -98,9 +52,10 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 	if c.steps == nil {
 		c.steps = make([]renew.Step, 0, 8)
 	}
+	h.carryOn(c, f)
 	var step renew.Step
 	step, c.steps = h.opts.Planted.decide(now, cc, f, c.steps[:0])
-	c.skip.to = [2]time.Duration{-1, -1}
+	c.skip.to, c.skip.tries = [2]time.Duration{-1, -1}, c.skip.tries[:0]
 	h.result.Looks++
 	due := !step.At.After(now)
 	if !due || step.Do == renew.Issue {
@@ -115,16 +70,23 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 	shown := f
 	cc, f = h.opts.Planted.facts(now, cc, f)
 	c.heldBy, c.window = caOf(f.Held.Directory), f.Journal.Advice.End.Sub(epoch)-h.offset
-	until := c.steady(now, cc, shown, h)
+	until := c.steady(now, cc, shown, f, h)
 	next := renew.Step{Do: renew.Wait, At: now.Add(day), Reason: renew.NothingToDo}
 	for _, s := range c.steps {
 		switch which := c.series(s, f); which {
 		case proofs:
+			c.skip.unwritten = f.Unwritten != ""
 			s.At = h.leap(c, proofs, f.Journal.Proofs[0].CheckedAt, s.At, until)
 		case polls:
 			s.At = h.leap(c, polls, f.Journal.Advice.FetchedAt, s.At, until)
 		default:
-			s.At = h.hopeless(s, f)
+			switch o := h.obstacle(s, cc, f); {
+			case o.end == 0:
+			case o.took > 0:
+				s.At = h.unanswered(c, o, until, s, cc, f)
+			default:
+				s.At = h.after(o, until, s, cc, f)
+			}
 		}
 		if s.At.Before(next.At) || next.Do == renew.Wait {
 			next = s
@@ -136,10 +98,10 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 // series tells of which series a step is; neither is -1.
 func (c *cert) series(s renew.Step, f *renew.Facts) int {
 	switch {
-	case f.Unwritten != "": // what was skipped could not be entered
 	case s.Do == renew.Verify && s.Reason == renew.ProofDue && f.Journal.Verify.Count == 0 &&
 		c.serving >= 0 && f.Journal.Proofs[0].Fingerprint == c.fingerprint(c.serving):
 		return proofs
+	case f.Unwritten != "": // what was skipped could not be entered
 	case s.Do == renew.Advise && c.garbage == 0 && f.Journal.Advise.Count == 0 && f.Journal.Advice.CertID == f.Held.CertID && !f.Journal.Advice.Start.IsZero():
 		return polls
 	}
@@ -148,24 +110,32 @@ func (c *cert) series(s renew.Step, f *renew.Facts) int {
 
 // steady is until when the certificate's health stays as it is if nothing but
 // the time changes.
-func (c *cert) steady(now time.Time, cc *renew.Cert, f *renew.Facts, h *host) time.Time {
+func (c *cert) steady(now time.Time, cc *renew.Cert, f, known *renew.Facts, h *host) time.Time {
 	until, put := now.Add(400*day), false
 	for _, s := range c.steps {
 		if c.series(s, f) < 0 && s.At.Before(until) {
-			until = s.At
+			until = earlier(until, later(s.At, epoch.Add(h.obstacle(s, cc, known).end+h.offset)))
 		}
 		put = put || s.Do == renew.Issue && s.Reason != renew.Lifetime && s.Reason != renew.ARIWindow && s.Reason != renew.Emergency
 	}
 	if c.level == renew.OK && !put {
 		return until // health worsens with the time once the renewal is overdue
 	}
-	for range 4 {
-		if h.opts.Planted.health(until, cc, f).Level == c.level {
-			return until
-		}
-		until = now.Add(until.Sub(now) / 2)
+	as := func(at time.Time) bool { return h.opts.Planted.health(at, cc, f).Level == c.level }
+	if as(until) {
+		return until
 	}
-	return now
+	for steady := now; ; {
+		part := until.Sub(steady) / 2
+		if part < time.Minute {
+			return steady
+		}
+		if middle := steady.Add(part); as(middle) {
+			steady = middle
+		} else {
+			until = middle
+		}
+	}
 }
 
 // leap returns when the next of a series is made that is to be made at due: at
@@ -179,10 +149,15 @@ func (h *host) leap(c *cert, which int, last, due, until time.Time) time.Time {
 	if stop = before(min(stop, h.fate.Length), s) + s[1]; stop <= s[0]+s[1] {
 		return due
 	}
-	if which == proofs {
+	switch {
+	case which == proofs && c.skip.unwritten:
+		writable := before(h.until(0, DiskFull, ReadOnly), s) + s[1]
+		stop = min(stop, h.calm.stop(s), max(s[0]+s[1], writable))
+	case which == proofs:
 		stop = min(stop, h.calm.stop(s, h.calm.storms[cas]))
-	} else {
+	default:
 		stop = min(stop, h.calm.stop(s, h.calm.storms[cas], h.calm.storms[c.heldBy]))
+		stop = h.unlucky(c, s, stop)
 		for _, at := range []time.Duration{c.news, c.window} { // to ask once the window is over is another thing
 			if at >= s[0] {
 				stop = min(stop, max(s[0]+s[1], before(at+1, s)+s[1]))
@@ -199,61 +174,16 @@ func (h *host) leap(c *cert, which int, last, due, until time.Time) time.Time {
 	return epoch.Add(stop + h.offset)
 }
 
-// A step of this host's own that has failed so often is tried again every minute
-// or so.
-const (
-	oftenFailed = 10
-	lastTry     = 90 * time.Second // before the obstacle goes
-)
-
-// hopeless puts off a step that fails every minute until what is in its way is
-// about to end: the server's configuration, the clock, or the disk.
-func (h *host) hopeless(s renew.Step, f *renew.Facts) time.Time {
-	end, failed := time.Duration(0), 0
-	switch {
-	case s.Do == renew.Deploy && h.broken > 0:
-		failed, end = f.Journal.Hooks["server"].Trouble.Count, h.until(BadConfig)
-	case s.Do == renew.Verify && h.broken > 0:
-		failed, end = f.Journal.Verify.Count, h.until(BadConfig)
-	case s.Do == renew.Issue && s.Reason == renew.BackingOff && (h.offset != 0 || h.full+h.readOnly > 0):
-		for _, t := range f.Journal.Issuers {
-			if t.Class != renew.Local {
-				return s.At
-			}
-			failed = max(failed, t.Count)
-		}
-		end = h.until(ClockJump, DiskFull, ReadOnly)
-	}
-	if failed < oftenFailed {
-		return s.At
-	}
-	if all := h.fate.Faults; h.begun < len(all) {
-		end = min(end, all[h.begun].From)
-	}
-	if at := epoch.Add(end + h.offset - lastTry); at.After(s.At) {
-		h.result.Skipped += int64((at.Sub(s.At)) / time.Minute)
-		return at
-	}
-	return s.At
-}
-
-// until is when the first of the faults of the kinds that are in force ends.
-func (h *host) until(kinds ...Kind) time.Duration {
-	end := forever
-	for _, f := range h.fate.Faults[:h.begun] {
-		if f.To > h.now && slices.Contains(kinds, f.Kind) {
-			end = min(end, f.To)
-		}
-	}
-	return end
-}
-
 // awake ends all skipping, so that every certificate's series is planned anew:
 // something happens that may break into it.
 func (h *host) awake() {
 	for _, c := range h.certs {
 		h.catchUp(c)
-		c.skip.to = [2]time.Duration{-1, -1}
+		if c.skip.to[polls], c.skip.tries = -1, c.skip.tries[:0]; c.skip.unwritten {
+			c.skip.to[proofs] = min(c.skip.to[proofs], h.now+1)
+		} else {
+			c.skip.to[proofs] = -1
+		}
 	}
 	if h.proc != nil && !h.opts.Thorough {
 		h.proc.agent.Wake()
@@ -263,7 +193,7 @@ func (h *host) awake() {
 // catchUp enters in the journal what was skipped until now.
 func (h *host) catchUp(c *cert) {
 	for which, to := range c.skip.to {
-		if to < 0 {
+		if to < 0 || which == proofs && c.skip.unwritten {
 			continue
 		}
 		s := [2]time.Duration{c.skip.base[which], c.skip.every[which]}
@@ -275,12 +205,68 @@ func (h *host) catchUp(c *cert) {
 		c.skip.base[which] = last
 		at := epoch.Add(last + h.offset)
 		if which == proofs {
-			c.journal.Proofs = slices.Clone(c.journal.Proofs)
-			for i := range c.journal.Proofs {
-				c.journal.Proofs[i].CheckedAt = at
-			}
+			c.journal.Proofs = checkedAt(c.journal.Proofs, at)
 			continue
 		}
 		c.journal.Advice.FetchedAt, c.journal.Advice.PollAt = at, at.Add(s[1])
 	}
+	left := c.skip.tries[:0]
+	for _, t := range c.skip.tries {
+		switch {
+		case t.ended > h.now:
+			left = append(left, t)
+			continue
+		case t.do == renew.Advise:
+			c.journal.Advise = t.after
+		default:
+			c.journal.Issuers = maps.Clone(c.journal.Issuers)
+			c.journal.Issuers[t.issuer] = t.after
+		}
+		h.result.Skipped++
+	}
+	c.skip.tries = left
+}
+
+// carryOn enters the proofs that were skipped while the disk was full into the
+// journal that the agent has in its hands.
+func (h *host) carryOn(c *cert, f *renew.Facts) {
+	if !c.skip.unwritten {
+		return
+	}
+	c.skip.unwritten = false
+	base, every, to := c.skip.base[proofs], c.skip.every[proofs], c.skip.to[proofs]
+	if to < 0 || len(f.Journal.Proofs) == 0 || !f.Journal.Proofs[0].CheckedAt.Equal(epoch.Add(base+h.offset)) {
+		return
+	}
+	last := before(min(h.now+1, to), [2]time.Duration{base, every})
+	if last <= base {
+		return
+	}
+	h.result.Skipped += int64((last - base) / every)
+	f.Journal.Proofs = checkedAt(f.Journal.Proofs, epoch.Add(last+h.offset))
+	if f.Unwritten == "" {
+		c.journal.Proofs = f.Journal.Proofs
+	}
+}
+
+func checkedAt(all []renew.Proof, at time.Time) []renew.Proof {
+	all = slices.Clone(all) // readers keep what they read
+	for i := range all {
+		all[i].CheckedAt = at
+	}
+	return all
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
