@@ -158,7 +158,7 @@ func printEndpoints(w io.Writer, c agent.CertReport) {
 		fmt.Fprintf(w, "%s: %s: %s\n", c.Name, where, how)
 	}
 	for _, e := range c.Older() {
-		fmt.Fprintf(w, "%s: %s: %s (at %s)\n", c.Name, e.Address, e.Older(), e.CheckedAt.Local().Format("15:04:05"))
+		fmt.Fprintf(w, "%s: %s: %s (at %s)\n", c.Name, e.Address, e.Older(), e.CheckedAt.Local().Format("2006-01-02 15:04:05"))
 	}
 }
 

@@ -87,15 +87,16 @@ const (
 	issueDeadline  = 10 * time.Minute
 	issueShortest  = 15 * time.Second
 	localDeadline  = time.Minute
+	verifyDeadline = longestPatience + 50*time.Second // a slow mail server with many names needs its time after that
 	deployOverhead = time.Minute
 )
 
-func (j *job) deadline() time.Duration { return deadline(j.step.Do, j.cert, j.facts, j.hooks) }
+func (j *job) deadline() time.Duration { return deadline(j.step.Do, &j.cert, &j.facts, j.hooks) }
 
-func deadline(do renew.Do, c renew.Cert, f renew.Facts, known map[string]hooks.Hook) time.Duration {
+func deadline(do renew.Do, c *renew.Cert, f *renew.Facts, known map[string]hooks.Hook) time.Duration {
 	switch do {
 	case renew.Issue:
-		if slack := renew.Slack(&c, &f); slack > 0 {
+		if slack := renew.Slack(c, f); slack > 0 {
 			return min(issueDeadline, max(issueShortest, slack/2))
 		}
 		return issueDeadline
@@ -105,6 +106,8 @@ func deadline(do renew.Do, c renew.Cert, f renew.Facts, known map[string]hooks.H
 			total += 2 * known[h].Timeout
 		}
 		return total
+	case renew.Verify:
+		return verifyDeadline
 	default:
 		return localDeadline
 	}
@@ -115,7 +118,7 @@ func deadline(do renew.Do, c renew.Cert, f renew.Facts, known map[string]hooks.H
 func Busy(cfg *config.Config, c renew.Cert, f renew.Facts) time.Duration {
 	var total time.Duration
 	for _, do := range []renew.Do{renew.Issue, renew.Install, renew.Deploy, renew.Verify, renew.Advise} {
-		total += deadline(do, c, f, cfg.Hooks)
+		total += deadline(do, &c, &f, cfg.Hooks)
 	}
 	return total
 }

@@ -185,10 +185,15 @@ func TestAProofWaitsForALargeServer(t *testing.T) {
 type hurried struct {
 	large
 	given map[string]time.Duration
+	spare time.Duration // the least that a proof had beyond its patience
 }
 
 func (h *hurried) Prove(ctx context.Context, e renew.Endpoint, names []string, version int, want probe.Want, patience time.Duration) []renew.Proof {
-	h.set(func() { h.given[e.Address] = patience })
+	until, _ := ctx.Deadline()
+	h.set(func() {
+		h.given[e.Address] = patience
+		h.spare = min(h.spare, time.Until(until)-patience)
+	})
 	return h.large.Prove(ctx, e, names, version, want, 0)
 }
 
@@ -213,11 +218,14 @@ func TestASlowTestIsTheAffairOfItsOwnEndpoints(t *testing.T) {
 		c.Hooks = []string{"nginx", "mail"}
 		c.Endpoints = []renew.Endpoint{{Address: "www", Hooks: []string{"nginx"}}, {Address: "www:25", Hooks: []string{"mail"}}, {Address: "www:8443"}}
 		synctest.Test(t, func(t *testing.T) {
-			h := &hurried{large{patient: patient{newHost(90 * day)}, test: test}, map[string]time.Duration{}}
+			h := &hurried{large{patient: patient{newHost(90 * day)}, test: test}, map[string]time.Duration{}, time.Hour}
 			a := New(Parts{Store: h, Prober: h, Runner: h, Log: slog.New(slog.DiscardHandler)}, cfg, h.host)
 			defer started(t, a)()
 			time.Sleep(10 * time.Second)
 			h.set(func() {
+				if h.spare < 50*time.Second {
+					t.Errorf("a test of %s: a proof has %s beyond its patience", test, h.spare)
+				}
 				if h.given["www"] != want || h.given["www:25"] != reloadPatience || h.given["www:8443"] != want {
 					t.Errorf("a test of %s: %v, want %s but for the mail server", test, h.given, want)
 				}
