@@ -42,7 +42,7 @@ type sight struct {
 // gather reads the facts.
 func (s *sight) gather(now time.Time) error {
 	f := &s.facts
-	err := gather(now, s.store, s.config, &s.cert, f)
+	err := gather(now, s.store, s.config, &s.cert, s.unsaved, f)
 	f.Foreign = noticed(now, s.foreign, f.Foreign)
 	if s.built.After(f.Earliest) {
 		f.Earliest = s.built
@@ -83,11 +83,13 @@ func (s *sight) gather(now time.Time) error {
 // Gather reads the facts of c from st: parsed files and the journal. Nothing
 // that was known before counts.
 func Gather(now time.Time, st Store, cfg *config.Config, c renew.Cert) (f renew.Facts, err error) {
-	err = gather(now, st, cfg, &c, &f)
+	err = gather(now, st, cfg, &c, nil, &f)
 	return f, err
 }
 
-func gather(now time.Time, st Store, cfg *config.Config, c *renew.Cert, f *renew.Facts) error {
+// gather reads the facts. A journal that is in hand stands for the one on disk: what
+// is held hangs on it too.
+func gather(now time.Time, st Store, cfg *config.Config, c *renew.Cert, inHand *renew.Journal, f *renew.Facts) error {
 	versions, err := st.Versions(c.Name)
 	if err != nil {
 		return fmt.Errorf("reading the versions of %s: %w", c.Name, err)
@@ -100,6 +102,9 @@ func gather(now time.Time, st Store, cfg *config.Config, c *renew.Cert, f *renew
 	}
 	if f.Journal, err = st.Journal(c.Name); err != nil {
 		return fmt.Errorf("reading the journal of %s: %w", c.Name, err)
+	}
+	if inHand != nil {
+		f.Journal = *inHand
 	}
 	f.Held = renew.Best(now, f.Journal.Fit(now, versions))
 	f.Standby = f.Journal.StandbyOf(f.Held.N, c.Hooks, versions)

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +90,36 @@ func TestAnotherSitesFaultRollsNothingBackForLong(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if r := report(t, a, "www"); r.Version != 2 || r.Stage != renew.Served || r.Health != renew.OK {
 			t.Errorf("once it is mended, after %d reloads: %+v", reloads, r)
+		}
+	})
+}
+
+// TestAFullDiskDoesNotForgetARefusal: what is in hand, and could not be written,
+// decides what is held, as what lies on disk would. Otherwise the version is
+// refused anew at every look.
+func TestAFullDiskDoesNotForgetARefusal(t *testing.T) {
+	h := newHost(90 * day)
+	synctest.Test(t, func(t *testing.T) {
+		h.hook = func(context.Context, hooks.Event) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.live["www"] == 2 {
+				return errRefused
+			}
+			return nil
+		}
+		var said strings.Builder
+		a := New(Parts{Store: h, Prober: h, Runner: h, Log: slog.New(slog.NewTextHandler(&said, nil))}, configOf("www"), h)
+		stop := started(t, a)
+		time.Sleep(60*day + time.Minute)
+		h.set(func() { h.full = errors.New("no space left on device") })
+		time.Sleep(15 * time.Minute)
+		if r := report(t, a, "www"); r.Version != 1 || r.Live != 1 || r.Stage != renew.Served {
+			t.Errorf("a quarter of an hour after, with a full disk: %+v", r)
+		}
+		stop()
+		if n := strings.Count(said.String(), "a version is refused"); n != 1 {
+			t.Errorf("the version is refused %d times", n)
 		}
 	})
 }
