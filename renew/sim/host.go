@@ -75,7 +75,6 @@ type cert struct {
 	skip   skip
 	news   time.Duration // when the CA last changed its mind about one of its certificates
 	steps  []renew.Step  // what lies ahead, as of the last look
-	window time.Duration // the end of the CA's window, likewise
 	heldBy int           // the CA that issued what is held, likewise
 
 	issued []time.Duration      // as the CA counts them

@@ -69,7 +69,7 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 	}
 	shown := f
 	cc, f = h.opts.Planted.facts(now, cc, f)
-	c.heldBy, c.window = caOf(f.Held.Directory), f.Journal.Advice.End.Sub(epoch)-h.offset
+	c.heldBy = caOf(f.Held.Directory)
 	until := c.steady(now, cc, shown, f, h)
 	next := renew.Step{Do: renew.Wait, At: now.Add(day), Reason: renew.NothingToDo}
 	for _, s := range c.steps {
@@ -83,7 +83,7 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 			switch o := h.obstacle(s, cc, f); {
 			case o.end == 0:
 			case o.took > 0:
-				s.At = h.unanswered(c, o, until, s, cc, f)
+				s = h.unanswered(c, o, until, s, cc, f)
 			default:
 				s.At = h.after(o, until, s, cc, f)
 			}
@@ -158,10 +158,8 @@ func (h *host) leap(c *cert, which int, last, due, until time.Time) time.Time {
 	default:
 		stop = min(stop, h.calm.stop(s, h.calm.storms[cas], h.calm.storms[c.heldBy]))
 		stop = h.unlucky(c, s, stop)
-		for _, at := range []time.Duration{c.news, c.window} { // to ask once the window is over is another thing
-			if at >= s[0] {
-				stop = min(stop, max(s[0]+s[1], before(at+1, s)+s[1]))
-			}
+		if at := c.news; at >= s[0] {
+			stop = min(stop, max(s[0]+s[1], before(at+1, s)+s[1]))
 		}
 		for _, at := range h.calm.own[c.index] {
 			if at > s[0] {

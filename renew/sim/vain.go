@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -25,8 +26,7 @@ type obstacle struct {
 }
 
 // obstacle finds what is in the way of a step: the server's configuration is
-// broken, the clock is wrong, the disk takes nothing, or the only CA that may be
-// asked is out.
+// broken, the clock is wrong, the disk takes nothing, or the CA is out.
 func (h *host) obstacle(s renew.Step, cc *renew.Cert, f *renew.Facts) (o obstacle) {
 	switch s.Do {
 	case renew.Deploy:
@@ -47,8 +47,8 @@ func (h *host) obstacle(s renew.Step, cc *renew.Cert, f *renew.Facts) (o obstacl
 		case s.Reason != renew.BackingOff:
 		case o.failed.Class == renew.Local && o.failed.Count >= oftenFailed && (h.offset != 0 || h.full+h.readOnly > 0):
 			o.end = h.until(0, ClockJump, DiskFull, ReadOnly)
-		case o.failed.Class == renew.Transient && o.failed.Count >= toldOf && len(cc.Issuers) == 1:
-			o.end, o.took = h.silence(caOf(cc.Issuers[0].Directory), f)
+		case o.failed.Class == renew.Transient && o.failed.Count > 0:
+			o.end, o.took = h.silence(caOf(renew.Asked(*cc, s).Issuers[0].Directory), f)
 		}
 	}
 	return o
@@ -92,20 +92,37 @@ func (h *host) after(o obstacle, until time.Time, s renew.Step, cc *renew.Cert, 
 const mostTries = 64
 
 // unanswered leaves out what is tried at a CA that does not answer, as the agent
-// would try it. It returns when the first that takes place is made.
-func (h *host) unanswered(c *cert, o obstacle, until time.Time, s renew.Step, cc *renew.Cert, f *renew.Facts) time.Time {
+// would try it. It returns what is done first of all that takes place: a try, or
+// an order at the next CA.
+func (h *host) unanswered(c *cert, o obstacle, until time.Time, s renew.Step, cc *renew.Cert, f *renew.Facts) renew.Step {
 	gone, t := earlier(epoch.Add(o.end+h.offset), until), o.failed
+	then := *f
 	for n := 0; n < mostTries && s.At.Add(o.took).Before(gone); n++ {
+		if s.Do == renew.Issue && t.Count+1 == toldOf {
+			break // somebody hears of it
+		}
 		at := s.At.Add(o.took)
 		wait := renew.Backoff(at, s.Do, t.Count+1, cc, f)
 		if s.Do == renew.Issue {
 			wait = renew.Hurried(at, wait, cc, f)
 		}
-		s.At = at.Add(time.Duration(float64(wait) * agent.Jitter(h.drawn(c, at))))
-		t = t.Fail(at, s.At, t.Class, t.Message)
+		t = t.Fail(at, at.Add(time.Duration(float64(wait)*agent.Jitter(h.drawn(c, at)))), t.Class, t.Message)
 		c.skip.tries = append(c.skip.tries, try{s.Do, s.Issuer, at.Sub(epoch) - h.offset, t})
+		if s.Do == renew.Advise {
+			s.At = t.RetryAt
+			continue
+		}
+		if n == 0 {
+			then.Journal.Issuers = maps.Clone(f.Journal.Issuers)
+		}
+		then.Journal.Issuers[s.Issuer] = t
+		next, _ := renew.Renewal(at, cc, &then)
+		if next.Issuer != s.Issuer || next.Reason != renew.BackingOff {
+			return next
+		}
+		s = next
 	}
-	return s.At
+	return s
 }
 
 // until is when the last of the faults of the kinds that are in force ends, of
