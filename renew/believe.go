@@ -37,9 +37,10 @@ func Believe(now time.Time, f *Facts) {
 	if ahead(j.Request.At) {
 		j.Request = Request{}
 	}
-	j.Advice.PollAt = earlier(j.Advice.PollAt, j.Advice.FetchedAt.Add(farthest))
-	if ahead(j.Advice.FetchedAt) {
-		j.Advice = Advice{}
+	if a := &j.Advice; ahead(a.FetchedAt) {
+		*a = Advice{}
+	} else if !a.PollAt.IsZero() {
+		a.PollAt = earlier(a.PollAt, a.FetchedAt.Add(farthest))
 	}
 	if ahead(j.Preflight.At) {
 		j.Preflight = Rehearsal{}
@@ -99,7 +100,7 @@ func Believe(now time.Time, f *Facts) {
 // HeldUntil is until when a CA takes no order, as it was noted: zero where no CA
 // asks for so much, since it was a clock that was ahead that the wait was added to.
 func HeldUntil(now, noted time.Time) time.Time {
-	if noted.After(now.Add(farthest)) {
+	if !noted.IsZero() && noted.After(now.Add(farthest)) {
 		return time.Time{}
 	}
 	return noted

@@ -145,9 +145,9 @@ func configOf(i int, p plan, fallback bool) renew.Cert {
 func (h *host) clock() time.Time { return epoch.Add(h.now + h.offset) }
 
 func (h *host) find(name string) *cert {
-	i, err := strconv.Atoi(name[1:])
-	if err != nil || i >= len(h.certs) {
-		panic("no certificate " + name)
+	i := 0 // of c12; an agent asks by name all the time
+	for _, digit := range []byte(name[1:]) {
+		i = 10*i + int(digit-'0')
 	}
 	return h.certs[i]
 }
