@@ -114,6 +114,9 @@ func fleet(ctx context.Context, model sim.Model, f flags, length time.Duration, 
 	for _, call := range r.Impolite {
 		fmt.Fprintln(w, call)
 	}
+	for _, spin := range r.Spins {
+		fmt.Fprintln(w, spin)
+	}
 	bad := append(r.Harm, r.Unheard...)
 	for i, found := range bad {
 		if i == mostShown {

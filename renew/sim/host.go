@@ -77,6 +77,9 @@ type cert struct {
 	steps  []renew.Step  // what lies ahead, as of the last look
 	heldBy int           // the CA that issued what is held, likewise
 
+	hour    time.Duration // the last in which a step was done, counted from the epoch
+	stepped int           // and how many were
+
 	issued []time.Duration      // as the CA counts them
 	failed [cas][]time.Duration // validations, likewise
 }

@@ -44,6 +44,20 @@ func (c Call) String() string {
 	return fmt.Sprintf("seed %d host %d: a CA is asked at %s although it had asked for time", c.Seed, c.Host, stamp(c.At))
 }
 
+// Spin is an hour in which the agent took a certificate in hand more than mostSteps
+// times: the rules ask for each step twice a minute at most.
+type Spin struct {
+	Seed       uint64
+	Host, Cert int
+	At         time.Duration
+}
+
+const mostSteps = 1000
+
+func (s Spin) String() string {
+	return fmt.Sprintf("seed %d host %d c%d: more than %d steps in the hour of %s", s.Seed, s.Host, s.Cert, mostSteps, stamp(s.At))
+}
+
 // Result is what came of histories.
 type Result struct {
 	Histories int
@@ -60,6 +74,7 @@ type Result struct {
 	Unheard   []Finding
 	Twice     int64 // orders placed although one for the same was in flight
 	Impolite  []Call
+	Spins     []Spin
 	Limits    Limits
 }
 
@@ -91,6 +106,7 @@ func (r Result) plus(o Result) Result {
 	r.Unheard = append(r.Unheard, o.Unheard...)
 	r.Twice += o.Twice
 	r.Impolite = append(r.Impolite, o.Impolite...)
+	r.Spins = append(r.Spins, o.Spins...)
 	r.Limits = r.Limits.worst(o.Limits)
 	return r
 }
@@ -100,18 +116,19 @@ func (r Result) Summary() string {
 	return fmt.Sprintf(`%d hosts, %.0f certificate-years: %d looks, %d certificates from %d orders, %d reloads, %d restarts
 %d proofs made, %d proofs and polls left out that could see no change
 most of a CA's limits: %d of 5 of one set in 7 days, %d of 50 of one domain, %d of 300 orders in 3 hours, %d of 5 failed validations in an hour
-%d requests to a CA that had asked for time
+%d requests to a CA that had asked for time, %d hours of more than %d steps for a certificate
 %d lapses that nobody could have prevented
 %d preventable lapses, %d lapses without an alarm in time
 `, r.Histories, r.Years, r.Looks, r.Issued, r.Orders, r.Reloads, r.Starts-int64(r.Histories), r.Proofs, r.Skipped,
-		r.Limits.Set, r.Limits.Domain, r.Limits.Orders, r.Limits.Failed, len(r.Impolite), len(r.Lapses), len(r.Harm), len(r.Unheard))
+		r.Limits.Set, r.Limits.Domain, r.Limits.Orders, r.Limits.Failed, len(r.Impolite), len(r.Spins), mostSteps, len(r.Lapses), len(r.Harm), len(r.Unheard))
 }
 
 // Good tells whether the policy kept all that it promises: no preventable lapse,
-// none unheard, no CA bothered beyond 80 % of what Let's Encrypt allows.
+// none unheard, no CA bothered beyond 80 % of what Let's Encrypt allows, nothing
+// done again and again without a wait.
 func (r Result) Good() bool {
 	l := r.Limits
-	return len(r.Harm)+len(r.Unheard)+len(r.Impolite) == 0 && r.Twice == 0 && l.Orders <= 240 && l.Set <= 4 && l.Domain <= 40 && l.Failed <= 4
+	return len(r.Harm)+len(r.Unheard)+len(r.Impolite)+len(r.Spins) == 0 && r.Twice == 0 && l.Orders <= 240 && l.Set <= 4 && l.Domain <= 40 && l.Failed <= 4
 }
 
 // sort puts the findings in an order that does not hang on who was ready first.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/certvigil/certvigil/renew"
 )
 
 // scenario is a history with exactly these faults, and nobody who answers alarms.
@@ -154,5 +156,27 @@ func TestACAThatAsksForTimeIsNotAsked(t *testing.T) {
 		if r := Run(fate, Options{Planted: &Planted{Facts: noHold, Flaw: impatient}}, nil); len(r.Impolite) == 0 {
 			t.Errorf("%s: an agent that does not wait is polite", name)
 		}
+	}
+}
+
+// TestNothingIsDoneWithoutAWait: a server that refuses a new version while the disk
+// takes no note of that.
+func TestNothingIsDoneWithoutAWait(t *testing.T) {
+	const life = 90 * day
+	bad := Fault{Kind: BadConfig, From: beforeWindow(life), To: beforeWindow(life) + 5*day}
+	_, lines := lived(scenario(life, life, 1, bad))
+	issued := first(lines, "c0: ca0 issues", bad.From)
+	full := Fault{Kind: DiskFull, From: issued + 5*time.Minute, To: issued + 6*time.Hour}
+	if r := Run(scenario(life, life, 1, bad, full), Options{}, nil); len(r.Spins) > 0 {
+		t.Error(r.Spins)
+	}
+	again := func(_ time.Time, _ *renew.Cert, f *renew.Facts, s renew.Step) renew.Step {
+		if s.Do == renew.Wait || s.Do == renew.Verify {
+			s.Do, s.Reason, s.At = renew.Verify, renew.ProofDue, time.Time{}
+		}
+		return s
+	}
+	if r := Run(scenario(life, day, 1), Options{Planted: &Planted{Step: again}}, nil); len(r.Spins) == 0 {
+		t.Error("proofs without a pause are no spin")
 	}
 }

@@ -62,6 +62,7 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 		p.listen(now, c, cc, f) // nobody hears of what the next second changes; an order takes longer
 	}
 	if due {
+		h.stepped(c)
 		return step
 	}
 	if h.opts.Thorough || p.fuse >= 0 || step.Do == renew.Wait {
@@ -93,6 +94,17 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 		}
 	}
 	return next
+}
+
+// stepped counts the steps of a certificate in an hour.
+func (h *host) stepped(c *cert) {
+	if hour := h.now / time.Hour; hour != c.hour {
+		c.hour, c.stepped = hour, 0
+	}
+	if c.stepped++; c.stepped == mostSteps {
+		h.result.Spins = append(h.result.Spins, Spin{h.fate.Seed, h.fate.Host, c.index, h.now})
+		h.note(c, "it spins")
+	}
 }
 
 // series tells of which series a step is; neither is -1.
