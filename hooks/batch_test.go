@@ -466,3 +466,17 @@ func TestEachIsToldJustBeforeTheReload(t *testing.T) {
 		t.Error("the test passed")
 	}
 }
+
+// TestAPanicFailsTheRunAlone: the next is run as ever.
+func TestAPanicFailsTheRunAlone(t *testing.T) {
+	r := runner(t)
+	ev := www
+	ev.Reloading = func() { panic("a defect") }
+	h := command(t, "true", "")
+	if _, err := r.Run(t.Context(), h, ev, 0); err == nil || !strings.Contains(err.Error(), "a defect") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := r.Run(t.Context(), h, www, 0); err != nil {
+		t.Errorf("the next: %v", err)
+	}
+}

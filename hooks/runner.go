@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -106,10 +107,16 @@ func (r *Runner) Close() {
 	r.live.Wait()
 }
 
-// execute is one run: the test, then the reload.
-func (r *Runner) execute(ctx context.Context, h Hook, events []Event) (Result, error) {
-	res := Result{Certs: certs(events)}
-	var err error
+// execute is one run: the test, then the reload. A panic is a failure of the run: in
+// a goroutine of its own it would end the process.
+func (r *Runner) execute(ctx context.Context, h Hook, events []Event) (res Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.Error("hook panicked", "hook", h.Name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("running hook %s: panic: %v", h.Name, p)
+		}
+	}()
+	res.Certs = certs(events)
 	if len(h.Test) > 0 || h.TestUnit != "" {
 		if res.Test, err = r.timed(ctx, h, phaseTest, events, r.test); err != nil {
 			return res, err
