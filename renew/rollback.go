@@ -86,13 +86,16 @@ func rolledBack(f *Facts) bool {
 // rollbackRule goes back to the version before where a hook keeps failing with
 // the live one and no endpoint shows it. That may be another site's fault: where
 // the hook fails with the version before as well, the new one is put in place
-// again and stays.
+// again and stays; else when its time has come.
 func rollbackRule(now time.Time, c *Cert, f *Facts) (Step, bool) {
 	r, t := &f.Journal.Refused, failingHook(c, f)
 	back, again := rolledBack(f), r.Version == f.Held.N // the one before, or the one that was refused, is on trial
 	tries, wait := rollbackTries, min(rollbackAfter, Slack(c, f)/rollbackPart)
 	if back || again {
 		tries, wait = patientTries, 0
+	}
+	if back && t.Count < tries && now.Before(r.TryAt) {
+		return Step{Do: Install, At: r.TryAt, Reason: RolledBack}, true // from then on it is what is held
 	}
 	if !inPlace(f) || t.Count < tries || again && r.Cleared {
 		return Step{}, false

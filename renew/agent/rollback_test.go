@@ -94,6 +94,34 @@ func TestAnotherSitesFaultRollsNothingBackForLong(t *testing.T) {
 	})
 }
 
+// TestARefusedVersionIsTriedAgainWhenItsTimeHasCome, and not only when somebody looks
+// for another reason: what was in its way may be gone, and the one before ends soon.
+func TestARefusedVersionIsTriedAgainWhenItsTimeHasCome(t *testing.T) {
+	h := newHost(90 * day)
+	synctest.Test(t, func(t *testing.T) {
+		refuses := true
+		h.hook = func(context.Context, hooks.Event) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.live["www"] == 2 && refuses {
+				return errRefused
+			}
+			return nil
+		}
+		a := h.agent(configOf("www"))
+		defer started(t, a)()
+		time.Sleep(60*day + 12*time.Minute)
+		if r := report(t, a, "www"); r.Version != 1 || r.Reason != renew.RolledBack {
+			t.Fatalf("after twelve minutes: %+v", r)
+		}
+		h.set(func() { refuses = false })
+		time.Sleep(10 * time.Minute)
+		if r := report(t, a, "www"); r.Version != 2 || r.Stage != renew.Served {
+			t.Errorf("ten minutes later: %+v", r)
+		}
+	})
+}
+
 // TestAFullDiskDoesNotForgetARefusal: what is in hand, and could not be written,
 // decides what is held, as what lies on disk would. Otherwise the version is
 // refused anew at every look.
