@@ -40,7 +40,8 @@ func TestABombCostsNoMemory(t *testing.T) {
 		for _, kind := range []faultproxy.Kind{faultproxy.Directory, faultproxy.NewOrder, faultproxy.Authz, faultproxy.Cert, faultproxy.RenewalInfo} {
 			h.restart()
 			p.Set(faultproxy.Rule{Kind: kind, Do: bomb.act})
-			fresh := h.cert(fmt.Sprintf("c%d-%s", i, kind), "a.example.com") // with no order in flight
+			name := fmt.Sprintf("c%d-%s", i, kind)
+			fresh := h.cert(name, name+".example.com") // with no order in flight, and no authorization that may be used again
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			advice, err := renew.Advice{}, error(nil)
