@@ -81,7 +81,7 @@ func (p *process) decide(now time.Time, cc *renew.Cert, f *renew.Facts) renew.St
 		case polls:
 			s.At = h.leap(c, polls, f.Journal.Advice.FetchedAt, s.At, until)
 		default:
-			switch o := h.obstacle(s, cc, f); {
+			switch o := h.hindrance(s, cc, f); {
 			case o.end == 0:
 			case o.took > 0:
 				s = h.unanswered(c, o, until, s, cc, f)
@@ -121,12 +121,12 @@ func (c *cert) series(s renew.Step, f *renew.Facts) int {
 }
 
 // steady is until when the certificate's health stays as it is if nothing but
-// the time changes.
+// the time changes. The agent was shown f; known is what a planted fault makes of it.
 func (c *cert) steady(now time.Time, cc *renew.Cert, f, known *renew.Facts, h *host) time.Time {
 	until, put := now.Add(400*day), false
 	for _, s := range c.steps {
 		if c.series(s, f) < 0 && s.At.Before(until) {
-			until = earlier(until, later(s.At, epoch.Add(h.obstacle(s, cc, known).end+h.offset)))
+			until = earlier(until, later(s.At, epoch.Add(h.hindrance(s, cc, known).end+h.offset)))
 		}
 		put = put || s.Do == renew.Issue && s.Reason != renew.Lifetime && s.Reason != renew.ARIWindow && s.Reason != renew.Emergency
 	}

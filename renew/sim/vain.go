@@ -18,16 +18,17 @@ const (
 	toldOf = 3
 )
 
-// obstacle is what is in the way of a step, as long as every try is in vain.
-type obstacle struct {
+// hindrance is what is in the way of a step, as long as every try is in vain. The
+// oracle has its own notion of that, which is obstacles.
+type hindrance struct {
 	end    time.Duration // when it is gone; zero where there is none
 	failed renew.Trouble // what the journal says of the step
 	took   time.Duration // what a try at a CA takes that does not answer
 }
 
-// obstacle finds what is in the way of a step: the server's configuration is
+// hindrance finds what is in the way of a step: the server's configuration is
 // broken, the clock is wrong, the disk takes nothing, or the CA is out.
-func (h *host) obstacle(s renew.Step, cc *renew.Cert, f *renew.Facts) (o obstacle) {
+func (h *host) hindrance(s renew.Step, cc *renew.Cert, f *renew.Facts) (o hindrance) {
 	switch s.Do {
 	case renew.Deploy:
 		if o.failed = f.Journal.Hooks["server"].Trouble; o.failed.Count >= oftenFailed && h.broken > 0 {
@@ -77,8 +78,8 @@ func (h *host) silence(ca int, f *renew.Facts) (end, took time.Duration) {
 }
 
 // after returns when a step of this host's own is tried for the first time after
-// its obstacle is gone: at until at the latest.
-func (h *host) after(o obstacle, until time.Time, s renew.Step, cc *renew.Cert, f *renew.Facts) time.Time {
+// its hindrance is gone: at until at the latest.
+func (h *host) after(o hindrance, until time.Time, s renew.Step, cc *renew.Cert, f *renew.Facts) time.Time {
 	if gone := earlier(epoch.Add(o.end+h.offset), until); gone.After(s.At) {
 		wait := renew.Backoff(s.At, renew.Install, o.failed.Count, cc, f)
 		tries := gone.Sub(s.At)/wait + 1
@@ -94,7 +95,7 @@ const mostTries = 64
 // unanswered leaves out what is tried at a CA that does not answer, as the agent
 // would try it. It returns what is done first of all that takes place: a try, or
 // an order at the next CA.
-func (h *host) unanswered(c *cert, o obstacle, until time.Time, s renew.Step, cc *renew.Cert, f *renew.Facts) renew.Step {
+func (h *host) unanswered(c *cert, o hindrance, until time.Time, s renew.Step, cc *renew.Cert, f *renew.Facts) renew.Step {
 	gone, t := earlier(epoch.Add(o.end+h.offset), until), o.failed
 	then := *f
 	for n := 0; n < mostTries && s.At.Add(o.took).Before(gone); n++ {
