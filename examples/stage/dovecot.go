@@ -108,6 +108,10 @@ func NewDovecot(dir string, imap, imaps, pop3 int) (*Server, error) {
 	conf := dir + "/dovecot.conf"
 	s := &Server{Name: "dovecot", Dir: dir, PIDFile: dir + "/run/master.pid", quit: syscall.SIGTERM}
 	s.argv, s.reload = []string{binary, "-F", "-c", conf}, []string{doveadm, "-c", conf, "reload"}
+	// Its master listens before its other processes have read the configuration. One
+	// of them, anvil, is lost for good where it ends beside a reload, and a thousand
+	// logins later there is no other.
+	s.asks = []string{doveadm, "-c", conf, "who"}
 	text := dovecot24 + dovecotBoth
 	if strings.HasPrefix(version, "2.3.") {
 		text = dovecot23 + dovecotBoth

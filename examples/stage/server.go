@@ -34,6 +34,7 @@ type Server struct {
 	quit   syscall.Signal
 	reload []string
 	up     []string // the addresses at which it listens from the start
+	asks   []string // a program that fails until it has read its configuration; nil: to listen is enough
 	child  *process
 }
 
@@ -105,6 +106,9 @@ func (s *Server) ready(ctx context.Context) error {
 			return err
 		}
 		conn.Close()
+	}
+	if s.asks != nil {
+		return run(ctx, s.asks)
 	}
 	return nil
 }

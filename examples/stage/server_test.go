@@ -72,6 +72,20 @@ func TestEveryServerStartsAndEndsWithAllThatItStarted(t *testing.T) {
 	}
 }
 
+func TestADovecotThatStartedHasReadItsConfiguration(t *testing.T) {
+	s, _ := newServer(t, "dovecot")
+	if err := s.Start(limited(t, time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Add("conf.d/later.conf", "nonsense\n"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // to read it, were it still to be read
+	if said := s.Said(20); strings.Contains(said, "later.conf") {
+		t.Errorf("it read what was added after its start: %s", said)
+	}
+}
+
 func TestAServerThatDoesNotStartSaysWhy(t *testing.T) {
 	s, _ := newServer(t, "haproxy")
 	if err := s.Add("haproxy.cfg", "nonsense\n"); err != nil {
