@@ -49,7 +49,7 @@ func (h *host) otherClient(profile string) store.Bundle {
 func withOutput(t *testing.T, onChange string) *host {
 	return newHost(t, setup{
 		ca: acmetest.Options{Profiles: map[string]acmetest.Profile{
-			"default": {Validity: time.Hour}, "long": {Validity: 3 * time.Hour}, "short": {Validity: time.Second},
+			"default": {Validity: time.Hour}, "long": {Validity: 3 * time.Hour}, "short": {Validity: 15 * time.Second},
 		}},
 		lifetime: time.Hour,
 		change: func(h *host) {
