@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -245,10 +246,11 @@ func TestAFailingHookOfAnotherServerMakesNothingOld(t *testing.T) {
 	cfg.Certs[0].Hooks = []string{"nginx", "mail"}
 	gathered(t, cfg, func(t *testing.T, c *crowd, a *Agent) {
 		c.are("www", 1, 2)
-		runs, repaired := 0, false
+		var runs atomic.Int64 // hooks run while the test goes on
+		var repaired atomic.Bool
 		c.set(func() {
 			c.hook = func(context.Context, hooks.Event) error {
-				if runs++; runs > 1 && !repaired {
+				if runs.Add(1) > 1 && !repaired.Load() {
 					return errors.New("postfix: fatal")
 				}
 				return nil
@@ -257,10 +259,10 @@ func TestAFailingHookOfAnotherServerMakesNothingOld(t *testing.T) {
 		time.Sleep(time.Minute)
 		c.are("www", 2, 3, 4, 5)
 		time.Sleep(proofs)
-		c.set(func() { repaired = true })
+		repaired.Store(true)
 		time.Sleep(proofs)
-		if n := olderAt(t, a, "www"); n != 1 || runs < 10 {
-			t.Errorf("after %d runs %d are told, want the one from before the first", runs, n)
+		if n := olderAt(t, a, "www"); n != 1 || runs.Load() < 10 {
+			t.Errorf("after %d runs %d are told, want the one from before the first", runs.Load(), n)
 		}
 	})
 }
