@@ -145,8 +145,7 @@ func gatherOutputs(st Store, c *renew.Cert, f *renew.Facts) error {
 func standings(st Store, cfg *config.Config, c *renew.Cert) []renew.Standing {
 	all := make([]renew.Standing, 0, len(c.Issuers))
 	for _, issuer := range c.Issuers {
-		i := cfg.Issuers[issuer.Name]
-		acc, _, err := st.Account(i.Directory, i.EAB.KeyID)
+		acc, _, err := st.Account(issuer.Directory, cfg.Issuers[issuer.Name].EAB.KeyID)
 		if err != nil {
 			acc = store.Account{}
 		}

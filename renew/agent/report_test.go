@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,6 +127,16 @@ func TestIssuancesAreNeverForgotten(t *testing.T) {
 	}
 	if again := issuances(got, []renew.Version{v}); len(again) != 2 {
 		t.Errorf("a version is counted twice: %+v", again)
+	}
+	older, newer := v, v
+	older.IssuedAt, newer.IssuedAt = t0.Add(-2*day), t0.Add(day)
+	got = issuances(got, []renew.Version{older, v, newer})
+	var at []time.Time
+	for _, i := range got {
+		at = append(at, i.At)
+	}
+	if want := []time.Time{older.IssuedAt, known[0].At, t0, newer.IssuedAt}; !slices.Equal(at, want) {
+		t.Errorf("counted at %s, want %s", at, want)
 	}
 }
 

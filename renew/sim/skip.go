@@ -139,8 +139,8 @@ func (c *cert) steady(now time.Time, cc *renew.Cert, f, known *renew.Facts, h *h
 	}
 	for steady := now; ; {
 		part := until.Sub(steady) / 2
-		if part < time.Minute {
-			return steady
+		if part < max(time.Minute, steady.Sub(now)/4) {
+			return steady // whoever looks again then finds the rest
 		}
 		if middle := steady.Add(part); as(middle) {
 			steady = middle
