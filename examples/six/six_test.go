@@ -103,6 +103,9 @@ func newHost(t *testing.T) *host {
 		for n, port := range s.addresses {
 			changes = append(changes, fmt.Sprintf("endpoint \"127.0.0.1:%s\"", port), fmt.Sprintf("endpoint %q", s.Endpoints[n].Address))
 		}
+		if s.Lines != nil {
+			s.Lines()
+		}
 		switch s.Name {
 		case "haproxy":
 			changes = append(changes, "/etc/haproxy/certs/www.pem", s.Pair)

@@ -21,8 +21,8 @@ type Server interface {
 // Endpoint is where a guest shows its certificate.
 type Endpoint struct{ Address, Protocol string }
 
-// Guest is a real server with the lines of an example: it runs, and is not
-// reloaded since it got them.
+// Guest is a real server with the lines of an example, but where it has Lines: it
+// runs, and is not reloaded since it got them.
 type Guest struct {
 	Server
 	Name      string
@@ -31,6 +31,7 @@ type Guest struct {
 	Conf      string   // its file that says where the pair is
 	Pair      string   // what that says: a folder or a file
 	Changes   []string // what of the example's certvigil.hcl is another here
+	Lines     func()   // puts the example's lines into its files, where they are to wait for the certificate
 }
 
 // reload is the change from a unit to what does the same without systemd.
@@ -111,8 +112,10 @@ func (w *Walk) Postfix(folder string) *Guest {
 	g.Endpoints = []Endpoint{{smtp, "smtp"}, {submission, "submission"}}
 	g.Changes = append(reload("postfix.service", s), "127.0.0.1:25", smtp, "127.0.0.1:587", submission)
 	w.begin(s)
-	w.must(s.Add("main.cf", w.Read(filepath.Join(folder, "main.cf"), "/var/lib/certvigil/live/mail", w.Live())))
-	w.must(s.Add("master.cf", w.Read(filepath.Join(folder, "master.cf"), "submission inet", submission+" inet")))
+	g.Lines = func() { // a process of its that starts before the certificate is there does no TLS
+		w.must(s.Add("main.cf", w.Read(filepath.Join(folder, "main.cf"), "/var/lib/certvigil/live/mail", w.Live())))
+		w.must(s.Add("master.cf", w.Read(filepath.Join(folder, "master.cf"), "submission inet", submission+" inet")))
+	}
 	return g
 }
 
@@ -133,7 +136,9 @@ func (w *Walk) Dovecot(folder string) *Guest {
 	if strings.HasPrefix(version, "2.3.") {
 		file = "tls.conf"
 	}
-	w.must(s.Add("conf.d/11-certvigil.conf", w.Read(filepath.Join(folder, file), "/var/lib/certvigil/live/mail", w.Live())))
+	g.Lines = func() { // its other programs read its files whenever they run
+		w.must(s.Add("conf.d/11-certvigil.conf", w.Read(filepath.Join(folder, file), "/var/lib/certvigil/live/mail", w.Live())))
+	}
 	return g
 }
 

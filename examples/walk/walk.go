@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -120,7 +121,8 @@ func (w *Walk) Alone() []string {
 }
 
 // Served starts the agent and waits until the certificate is served at every
-// endpoint, and once more after a renewal, by the same process of server.
+// endpoint, and once more after a renewal, by the same process of server. One with
+// Lines gets them once the certificate is there.
 func (w *Walk) Served(g *Guest) {
 	w.T.Helper()
 	ctx := w.context()
@@ -130,6 +132,9 @@ func (w *Walk) Served(g *Guest) {
 		w.T.Fatalf("validate: exit code %d: %s", r.Code, r.Stderr)
 	}
 	w.must(w.Agent.Start())
+	if g.Lines != nil {
+		w.switchTo(g)
+	}
 	_, at, err := w.Agent.Await(ctx, 0, stage.Message("served", w.Cert))
 	w.must(err)
 	pid := g.PID()
@@ -149,6 +154,45 @@ func (w *Walk) Served(g *Guest) {
 	}
 	if pid == 0 || g.PID() != pid {
 		w.T.Errorf("%s was restarted", g.Name)
+	}
+}
+
+// switchTo has the server show the certificate once it is there, as an operator does:
+// until then status says of its endpoints that they do not.
+func (w *Walk) switchTo(g *Guest) {
+	w.T.Helper()
+	ctx := w.context()
+	_, _, err := w.Agent.Await(ctx, 0, stage.Message("hook acknowledged", w.Cert))
+	w.must(err)
+	w.until("the endpoints are told of", func(c stage.CertificateStatus) bool { return c.Version == 1 && c.Health == "attention" })
+	g.Lines()
+	argv := g.ReloadCommand()
+	if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil {
+		w.T.Fatalf("reloading %s: %v: %s", g.Name, err, out)
+	}
+	r, err := w.Agent.Command(ctx, "renew", w.Cert)
+	w.must(err)
+	if r.Code != stage.CodeOK {
+		w.T.Fatalf("renew: exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+}
+
+// until waits until the certificate's status is as wanted.
+func (w *Walk) until(what string, wanted func(stage.CertificateStatus) bool) {
+	w.T.Helper()
+	ctx := w.context()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		s, err := w.Agent.Status(ctx)
+		if c, ok := s.Certificate(w.Cert); err == nil && ok && wanted(c) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			w.T.Fatalf("not seen: %s", what)
+		case <-tick.C:
+		}
 	}
 }
 
