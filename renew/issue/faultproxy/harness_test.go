@@ -144,9 +144,14 @@ func (h *host) cert(name string, names ...string) renew.Cert {
 	}
 }
 
-// issue makes one attempt.
+// issue makes one attempt. One that is slow is told of: none waits for long here,
+// but where the CA itself is stuck.
 func (h *host) issue(ctx context.Context, cert renew.Cert, held renew.Version) error {
+	began := time.Now()
 	_, err := h.client.Issue(ctx, cert, held, renew.Missing)
+	if took := time.Since(began); took > time.Minute {
+		h.t.Logf("an attempt took %s, and ended with %v", took, err)
+	}
 	return err
 }
 
