@@ -91,9 +91,9 @@ FAULTS ?= -faults.sparse=1 -faults.rounds=100 -faults.restarts=1000 -faults.bodi
 .PHONY: faults
 faults: ## every fault of a CA, 5,300 lying certificates, 500 revoked at once, with figures
 	packaging/deps.sh nginx
-	go test -count=1 -v -timeout 30m ./renew/issue/faultproxy -args $(FAULTS) | grep -v '^=== '
-	go test -count=1 -v -run 'AlteredAdvice' ./renew/issue | grep -v '^=== '
-	go test -count=1 -v -run 'HalfOfTheCertificates' ./cmd/certvigil -args -ari.certs=1000 | grep -v '^=== '
+	go test -count=1 -v -timeout 30m ./renew/issue/faultproxy -args $(FAULTS) | grep --line-buffered -v '^=== '
+	go test -count=1 -v -run 'AlteredAdvice' ./renew/issue | grep --line-buffered -v '^=== '
+	go test -count=1 -v -run 'HalfOfTheCertificates' ./cmd/certvigil -args -ari.certs=1000 | grep --line-buffered -v '^=== '
 
 # What examples/speed is told: make bench SPEED='-parts=reload -sites=5000'
 SPEED ?=

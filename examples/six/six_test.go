@@ -120,30 +120,6 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// await asks for the status until it is as wanted, and returns it.
-func (h *host) await(what string, wanted func(stage.CertificateStatus) bool) stage.CertificateStatus {
-	h.T.Helper()
-	ctx, cancel := context.WithTimeout(h.ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	var last stage.CertificateStatus
-	for {
-		if s, err := h.Agent.Status(ctx); err == nil {
-			if c, ok := s.Certificate("all"); ok {
-				if last = c; wanted(c) {
-					return c
-				}
-			}
-		}
-		select {
-		case <-ctx.Done():
-			h.T.Fatalf("not seen: %s; the last status is %+v", what, last)
-		case <-tick.C:
-		}
-	}
-}
-
 // unserved lists the endpoints of which the status says that they do not serve
 // what is held.
 func unserved(c stage.CertificateStatus) []string {
@@ -169,7 +145,7 @@ func (s seat) where() []string {
 // returns the version.
 func (h *host) healthy() int {
 	h.T.Helper()
-	c := h.await("all are served", func(c stage.CertificateStatus) bool {
+	c := h.Until("all are served", func(c stage.CertificateStatus) bool {
 		return c.Stage == "served" && c.Health == "ok" && len(c.Endpoints) == 9 && len(unserved(c)) == 0
 	})
 	for s, shown := range h.shown() {
@@ -212,7 +188,7 @@ func TestAtEachRenewalExactlyTheBrokenServerIsNamed(t *testing.T) {
 		if _, err := h.Agent.Command(h.ctx, "renew", "all", "--force"); err != nil {
 			t.Fatal(err)
 		}
-		c := h.await(fmt.Sprintf("exactly %s is not served", broken.Name), func(c stage.CertificateStatus) bool {
+		c := h.Until(fmt.Sprintf("exactly %s is not served", broken.Name), func(c stage.CertificateStatus) bool {
 			return c.Version > version && c.Health == "attention" && c.Reason == "not-served" && slices.Equal(unserved(c), where)
 		})
 		// The agent tries again in a second, and the next time after half a minute.

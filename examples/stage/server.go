@@ -56,6 +56,9 @@ func (s *Server) Add(file, text string) error {
 // ReloadCommand is the argv that does what a reload of its unit does.
 func (s *Server) ReloadCommand() []string { return s.reload }
 
+// Reload runs the ReloadCommand, as an operator would by hand.
+func (s *Server) Reload(ctx context.Context) error { return run(ctx, s.reload) }
+
 // Start starts the server and returns once it has read its configuration and
 // listens. It is a child of this process, and ends with it.
 func (s *Server) Start(ctx context.Context) error {

@@ -73,14 +73,22 @@ func TestEveryServerStartsAndEndsWithAllThatItStarted(t *testing.T) {
 }
 
 func TestADovecotThatStartedHasReadItsConfiguration(t *testing.T) {
-	s, _ := newServer(t, "dovecot")
+	s, address := newServer(t, "dovecot")
 	if err := s.Start(limited(t, time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Add("conf.d/later.conf", "nonsense\n"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(200 * time.Millisecond) // to read it, were it still to be read
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // by then a login has its settings too
+		t.Errorf("no greeting: %v", err)
+	}
 	if said := s.Said(20); strings.Contains(said, "later.conf") {
 		t.Errorf("it read what was added after its start: %s", said)
 	}

@@ -15,6 +15,7 @@ type Server interface {
 	Stop() error
 	PID() int
 	ReloadCommand() []string
+	Reload(context.Context) error
 	Said(lines int) string
 }
 
@@ -112,7 +113,7 @@ func (w *Walk) Postfix(folder string) *Guest {
 	g.Endpoints = []Endpoint{{smtp, "smtp"}, {submission, "submission"}}
 	g.Changes = append(reload("postfix.service", s), "127.0.0.1:25", smtp, "127.0.0.1:587", submission)
 	w.begin(s)
-	g.Lines = func() { // a process of its that starts before the certificate is there does no TLS
+	g.Lines = func() { // a process of its that starts before the certificate is there fails every handshake
 		w.must(s.Add("main.cf", w.Read(filepath.Join(folder, "main.cf"), "/var/lib/certvigil/live/mail", w.Live())))
 		w.must(s.Add("master.cf", w.Read(filepath.Join(folder, "master.cf"), "submission inet", submission+" inet")))
 	}
@@ -136,7 +137,7 @@ func (w *Walk) Dovecot(folder string) *Guest {
 	if strings.HasPrefix(version, "2.3.") {
 		file = "tls.conf"
 	}
-	g.Lines = func() { // its other programs read its files whenever they run
+	g.Lines = func() { // it refuses to be started before the certificate is there
 		w.must(s.Add("conf.d/11-certvigil.conf", w.Read(filepath.Join(folder, file), "/var/lib/certvigil/live/mail", w.Live())))
 	}
 	return g

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -162,14 +161,11 @@ func (w *Walk) Served(g *Guest) {
 func (w *Walk) switchTo(g *Guest) {
 	w.T.Helper()
 	ctx := w.context()
-	_, _, err := w.Agent.Await(ctx, 0, stage.Message("hook acknowledged", w.Cert))
-	w.must(err)
-	w.until("the endpoints are told of", func(c stage.CertificateStatus) bool { return c.Version == 1 && c.Health == "attention" })
+	w.Until("the endpoints are told of", func(c stage.CertificateStatus) bool {
+		return c.Version == 1 && c.Health == "attention" && (c.Reason == "not-served" || c.Reason == "unverifiable")
+	})
 	g.Lines()
-	argv := g.ReloadCommand()
-	if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil {
-		w.T.Fatalf("reloading %s: %v: %s", g.Name, err, out)
-	}
+	w.must(g.Reload(ctx))
 	r, err := w.Agent.Command(ctx, "renew", w.Cert)
 	w.must(err)
 	if r.Code != stage.CodeOK {
@@ -177,20 +173,24 @@ func (w *Walk) switchTo(g *Guest) {
 	}
 }
 
-// until waits until the certificate's status is as wanted.
-func (w *Walk) until(what string, wanted func(stage.CertificateStatus) bool) {
+// Until asks for the certificate's status until it is as wanted, and returns it.
+func (w *Walk) Until(what string, wanted func(stage.CertificateStatus) bool) stage.CertificateStatus {
 	w.T.Helper()
 	ctx := w.context()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	var last stage.CertificateStatus
 	for {
-		s, err := w.Agent.Status(ctx)
-		if c, ok := s.Certificate(w.Cert); err == nil && ok && wanted(c) {
-			return
+		if s, err := w.Agent.Status(ctx); err == nil {
+			if c, ok := s.Certificate(w.Cert); ok {
+				if last = c; wanted(c) {
+					return c
+				}
+			}
 		}
 		select {
 		case <-ctx.Done():
-			w.T.Fatalf("not seen: %s", what)
+			w.T.Fatalf("not seen: %s; the last status is %+v", what, last)
 		case <-tick.C:
 		}
 	}

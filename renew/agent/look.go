@@ -141,7 +141,7 @@ func (a *Agent) hanging(now time.Time, than time.Duration) iter.Seq[*entry] {
 // noticeHangs says of which certificates the facts can't be read to an end. Where
 // nothing else has been looked at lately, another is, to see whether looks end at all.
 func (a *Agent) noticeHangs(now time.Time) {
-	if a.looks.running == 0 || now.Sub(a.hung).Abs() < time.Second {
+	if now.Sub(a.hung).Abs() < time.Second {
 		return
 	}
 	a.hung = now

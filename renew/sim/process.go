@@ -26,7 +26,7 @@ type process struct {
 var errDead = errors.New("killed")
 
 // now is the host's clock, and what the step under way took on top.
-func (p *process) now() time.Time { return epoch.Add(p.host.now + p.host.offset + p.elapsed) }
+func (p *process) now() time.Time { return p.host.clock().Add(p.elapsed) }
 
 // start runs a look or a step at once. Its outcome comes when the time that it
 // took has passed.
